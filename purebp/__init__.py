@@ -1,0 +1,36 @@
+"""purebp: hand-derived backpropagation in JAX, and the instrument that proves it right."""
+
+from purebp.combine import chain, fanout, parallel, skip
+from purebp.errors import (
+    ArgumentError,
+    DtypeError,
+    OptionError,
+    PurebpError,
+    ResidualsError,
+    ShapeError,
+    TargetError,
+    UnknownOpError,
+    VerificationError,
+)
+from purebp.gate import Gate
+from purebp.op import Op
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ArgumentError",
+    "DtypeError",
+    "Gate",
+    "Op",
+    "OptionError",
+    "PurebpError",
+    "ResidualsError",
+    "ShapeError",
+    "TargetError",
+    "UnknownOpError",
+    "VerificationError",
+    "chain",
+    "fanout",
+    "parallel",
+    "skip",
+]

@@ -1,0 +1,42 @@
+"""Everything that depends on the version of JAX, in one place."""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import jax
+from jax import lax
+
+enable_x64 = jax.enable_x64
+
+
+def unify_varying(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Cast every array to vary over the union of the mesh axes that any of them varies over.
+
+    Inside `jax.shard_map` a replicated weight has a cotangent that varies over the mesh, and JAX
+    refuses it as the cotangent of a value that does not. After the cast the types agree, and the
+    sum over the devices is the transpose of the cast. Outside of `shard_map` nothing happens.
+    """
+    leaves, tree = jax.tree.flatten(args)
+    axes = [_varying_axes(leaf) for leaf in leaves]
+    union = frozenset[str]().union(*axes)
+    if not union:
+        return args
+    cast_leaves = [
+        lax.pcast(leaf, tuple(sorted(union - have)), to="varying") if union - have else leaf
+        for leaf, have in zip(leaves, axes, strict=True)
+    ]
+    return cast(tuple[Any, ...], jax.tree.unflatten(tree, cast_leaves))
+
+
+def _varying_axes(leaf: object) -> frozenset[str]:
+    return frozenset(getattr(jax.typeof(leaf), "vma", ()))
+
+
+def is_custom_vjp(target: object) -> bool:
+    """Whether `target` is a function decorated with `jax.custom_vjp`."""
+    return isinstance(target, jax.custom_vjp)
+
+
+def custom_vjp_body(target: object) -> Callable[..., Any]:
+    """The undecorated function under a `jax.custom_vjp`."""
+    return cast(Callable[..., Any], getattr(target, "fun"))  # noqa: B009 - not in JAX's stubs

@@ -1,0 +1,188 @@
+"""Arithmetic gates: add is a distributor, mul a switcher. Operands broadcast as in NumPy.
+
+Each pullback is the chain rule at one node: the upstream gradient times the local one.
+"""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from purebp.gate import Gate
+from purebp.op import NONZERO, POSITIVE
+
+
+def add_definition(x: Float[Array, "*#s"], y: Float[Array, "*#s"]) -> Float[Array, "*s"]:
+    """z = x + y, the distributor: it hands the upstream gradient to both operands unchanged.
+
+    Maths: z = x + y; x_bar = z_bar, y_bar = z_bar.
+    Shapes: x, y broadcast to z; each cotangent is summed over its broadcast axes.
+    Residuals: none.
+    Kinks: none.
+    Raises: ShapeError if the shapes do not broadcast, DtypeError for integers.
+    Source: CS231n, lecture 4, patterns in backward flow.
+    """
+    return jnp.add(x, y)
+
+
+def add_x_bar(z_bar: Array) -> Array:
+    return z_bar
+
+
+def add_y_bar(z_bar: Array) -> Array:
+    return z_bar
+
+
+add = Gate(add_definition, add_x_bar, add_y_bar, primitive="add")
+
+
+def sub_definition(x: Float[Array, "*#s"], y: Float[Array, "*#s"]) -> Float[Array, "*s"]:
+    """z = x - y.
+
+    Maths: z = x - y; x_bar = z_bar, y_bar = -z_bar.
+    Shapes: x, y broadcast to z; each cotangent is summed over its broadcast axes.
+    Residuals: none.
+    Kinks: none.
+    Raises: ShapeError if the shapes do not broadcast, DtypeError for integers.
+    Source: CS231n, lecture 4.
+    """
+    return jnp.subtract(x, y)
+
+
+def sub_x_bar(z_bar: Array) -> Array:
+    return z_bar
+
+
+def sub_y_bar(z_bar: Array) -> Array:
+    return -z_bar
+
+
+sub = Gate(sub_definition, sub_x_bar, sub_y_bar, primitive="sub")
+
+
+def mul_definition(x: Float[Array, "*#s"], y: Float[Array, "*#s"]) -> Float[Array, "*s"]:
+    """z = x * y, the switcher: each operand receives the upstream gradient times the other one.
+
+    Maths: z = x y; x_bar = z_bar y, y_bar = z_bar x.
+    Shapes: x, y broadcast to z; each cotangent is summed over its broadcast axes.
+    Residuals: x and y, the local gradients of each other.
+    Kinks: none.
+    Raises: ShapeError if the shapes do not broadcast, DtypeError for integers.
+    Source: CS231n, lecture 4, patterns in backward flow.
+    """
+    return jnp.multiply(x, y)
+
+
+def mul_x_bar(z_bar: Array, y: Array) -> Array:
+    return z_bar * y
+
+
+def mul_y_bar(z_bar: Array, x: Array) -> Array:
+    return z_bar * x
+
+
+mul = Gate(mul_definition, mul_x_bar, mul_y_bar, primitive="mul")
+
+
+def div_definition(x: Float[Array, "*#s"], y: Float[Array, "*#s"]) -> Float[Array, "*s"]:
+    """z = x / y.
+
+    Maths: z = x / y; x_bar = z_bar / y, y_bar = -(z_bar / y) (x / y).
+    Shapes: x, y broadcast to z; each cotangent is summed over its broadcast axes.
+    Residuals: x and y. x / y is computed again: x and y are usually alive anyway, z is not.
+    Kinks: the pole at y = 0 gives inf or nan, as in JAX.
+    Raises: ShapeError if the shapes do not broadcast, DtypeError for integers.
+    Source: quotient rule.
+    """
+    return jnp.divide(x, y)
+
+
+def div_x_bar(z_bar: Array, y: Array) -> Array:
+    return z_bar / y
+
+
+def div_y_bar(z_bar: Array, x: Array, y: Array) -> Array:
+    return -(z_bar / y) * (x / y)
+
+
+div = Gate(div_definition, div_x_bar, div_y_bar, primitive="div", domains={"y": NONZERO})
+
+
+def neg_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    """y = -x.
+
+    Maths: y = -x; x_bar = -y_bar.
+    Shapes: y and x_bar are shaped like x.
+    Residuals: none.
+    Kinks: none.
+    Raises: DtypeError for integers.
+    Source: CS231n, lecture 4, the "*-1" gate of the sigmoid neuron.
+    """
+    return jnp.negative(x)
+
+
+def neg_x_bar(y_bar: Array) -> Array:
+    return -y_bar
+
+
+neg = Gate(neg_definition, neg_x_bar, primitive="neg")
+
+
+def reciprocal_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    """y = 1 / x.
+
+    Maths: y = 1 / x; x_bar = -y_bar / x^2 = -y_bar y^2.
+    Shapes: y and x_bar are shaped like x.
+    Residuals: y. It replaces a division by a product.
+    Kinks: the pole at x = 0 gives inf, as in JAX.
+    Raises: DtypeError for integers.
+    Source: CS231n, lecture 4, the "1/x" gate of the sigmoid neuron.
+    """
+    return 1 / x
+
+
+def reciprocal_x_bar(y_bar: Array, y: Array) -> Array:
+    return -y_bar * y * y
+
+
+reciprocal = Gate(reciprocal_definition, reciprocal_x_bar, domains={"x": NONZERO})
+
+
+def square_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    """y = x^2.
+
+    Maths: y = x^2; x_bar = 2 x y_bar.
+    Shapes: y and x_bar are shaped like x.
+    Residuals: x.
+    Kinks: none.
+    Raises: DtypeError for integers.
+    Source: power rule.
+    """
+    return jnp.square(x)
+
+
+def square_x_bar(y_bar: Array, x: Array) -> Array:
+    return 2 * x * y_bar
+
+
+square = Gate(square_definition, square_x_bar, primitive="square")
+
+
+def sqrt_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    """y = sqrt(x).
+
+    Maths: y = sqrt(x); x_bar = y_bar / (2 y).
+    Shapes: y and x_bar are shaped like x.
+    Residuals: y.
+    Kinks: x = 0 has the slope inf, as in JAX.
+    Raises: DtypeError for integers.
+    Source: power rule.
+    """
+    return jnp.sqrt(x)
+
+
+def sqrt_x_bar(y_bar: Array, y: Array) -> Array:
+    return y_bar / (2 * y)
+
+
+sqrt = Gate(sqrt_definition, sqrt_x_bar, primitive="sqrt", domains={"x": POSITIVE})
+
+OPS = (add, sub, mul, div, neg, reciprocal, square, sqrt)

@@ -1,0 +1,51 @@
+"""Copy gates: where a value branches, the gradients of the branches add up."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from purebp.gate import Gate
+
+
+def identity_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    """y = x.
+
+    Maths: y = x; x_bar = y_bar.
+    Shapes: y and x_bar are shaped like x.
+    Residuals: none.
+    Kinks: none.
+    Raises: DtypeError for integers.
+    Source: the straight branch of a residual connection.
+    """
+    return jnp.asarray(x)
+
+
+def identity_x_bar(y_bar: Array) -> Array:
+    return y_bar
+
+
+identity = Gate(identity_definition, identity_x_bar, primitive="copy")
+
+
+def branch_definition(x: Float[Array, "*s"], *, copies: int = 2) -> tuple[Float[Array, "*s"], ...]:
+    """(y_1, ..., y_n) = (x, ..., x), the copy gate: an adder for gradients.
+
+    Maths: y_i = x; x_bar = sum_i y_i_bar.
+    Shapes: each y_i and x_bar are shaped like x.
+    Residuals: none.
+    Kinks: none.
+    Raises: DtypeError for integers.
+    Source: CS231n, lecture 4, gradients add at branches.
+    """
+    return (x,) * copies
+
+
+def branch_x_bar(y_bars: tuple[Array, ...]) -> Array:
+    total = y_bars[0]
+    for y_bar in y_bars[1:]:
+        total = total + y_bar
+    return total
+
+
+branch = Gate(branch_definition, branch_x_bar, options={"copies": (2, 3)})
+
+OPS = (identity, branch)

@@ -1,0 +1,58 @@
+"""Matrix-product gates. The Jacobian of a product is never built: its pullbacks are products."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from purebp.gate import Gate
+
+
+def dot_definition(x: Float[Array, "*s d"], y: Float[Array, "*s d"]) -> Float[Array, "*s"]:
+    """z = sum_i x_i y_i, the inner product over the last axis.
+
+    Maths: z = sum_i x_i y_i; x_bar = z_bar y, y_bar = z_bar x.
+    Shapes: x, y: (*s, d); z: (*s).
+    Residuals: x and y.
+    Kinks: none.
+    Raises: ShapeError if the shapes differ, DtypeError for integers.
+    Source: product rule, summed.
+    """
+    return jnp.sum(x * y, axis=-1)
+
+
+def dot_x_bar(z_bar: Array, y: Array) -> Array:
+    return z_bar[..., None] * y
+
+
+def dot_y_bar(z_bar: Array, x: Array) -> Array:
+    return z_bar[..., None] * x
+
+
+dot = Gate(dot_definition, dot_x_bar, dot_y_bar)
+
+
+def matmul_definition(
+    x: Float[Array, "*#s n d"], y: Float[Array, "*#s d k"]
+) -> Float[Array, "*s n k"]:
+    """z = x y, the matrix product over the last two axes; leading axes broadcast.
+
+    Maths: z = x y; x_bar = z_bar y^T, y_bar = x^T z_bar.
+    Shapes: x: (*s, n, d), y: (*s, d, k), z: (*s, n, k); cotangents are summed over broadcast axes.
+    Residuals: x and y.
+    Kinks: none.
+    Raises: ShapeError if the inner axes differ, DtypeError for integers.
+    Source: CS231n, lecture 4, vectorised backprop: the only product whose shapes fit.
+    """
+    return jnp.matmul(x, y)
+
+
+def matmul_x_bar(z_bar: Array, y: Array) -> Array:
+    return jnp.matmul(z_bar, jnp.swapaxes(y, -1, -2))
+
+
+def matmul_y_bar(z_bar: Array, x: Array) -> Array:
+    return jnp.matmul(jnp.swapaxes(x, -1, -2), z_bar)
+
+
+matmul = Gate(matmul_definition, matmul_x_bar, matmul_y_bar, primitive="dot_general")
+
+OPS = (dot, matmul)

@@ -1,0 +1,247 @@
+"""Op: a hand-derived (fwd, bwd) pair that is also a callable JAX function.
+
+An op is three plain functions and one declaration:
+
+    definition(*arrays, **options) -> y          plain jnp, the oracle that autodiff differentiates
+    fwd(*arrays, **options) -> (y, residuals)    hand-derived
+    bwd(residuals, y_bar, **options) -> cotangents, one for each array
+"""
+
+import copy
+import difflib
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, NamedTuple, Self, cast
+
+import jax
+import numpy as np
+
+from purebp.compat import unify_varying
+from purebp.errors import ArgumentError, OptionError, ResidualsError
+from purebp.residuals import Residuals, check_cotangent, output_specs
+from purebp.signature import Signature, as_array, check_arrays, read_signature
+
+Function = Callable[..., Any]
+
+
+class Domain(NamedTuple):
+    """What an argument may be: real, positive, nonzero; an index below an axis; a PRNG key."""
+
+    kind: str = "real"
+    below: str = ""
+
+
+REAL, POSITIVE, NONZERO, KEY = Domain("real"), Domain("positive"), Domain("nonzero"), Domain("key")
+
+
+def index_below(axis: str) -> Domain:
+    """Integers from 0 to below the size of the named axis."""
+    return Domain("index", axis)
+
+
+class Tolerance(NamedTuple):
+    """The allowed error of a cotangent, in units of eps * (|J|^T |y_bar|).
+
+    `conditioned` adds the change of the cotangent itself when the inputs change by one rounding;
+    `reason` says why an op needs more than the default.
+    """
+
+    factor: float = 8.0
+    conditioned: bool = False
+    reason: str = ""
+
+
+STRICT = Tolerance()
+
+
+def conditioned(reason: str) -> Tolerance:
+    """The tolerance of an op whose cotangent is a difference that cancels."""
+    return Tolerance(conditioned=True, reason=reason)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Op:
+    """A hand-derived pair. `op.fwd`, `op.bwd` are explicit; `op(...)` works under `jax.grad`.
+
+    Args:
+        forward: `(*arrays, **options) -> (y, residuals)`.
+        backward: `(residuals, y_bar, **options) -> cotangents`; names only the options it needs.
+        definition: the plain function; by default the first output of `forward`.
+        options: for each option the values that verification tries.
+        domains: for each argument what it may be, where that is not "any real number".
+        sizes: for each axis of the annotations the sizes that verification tries.
+        check: called with the arguments and options; raises for what annotations cannot say.
+        kinks: where the definition has no derivative, and the convention taken there.
+        tolerance: the allowed error, with a reason where it is not the default.
+        has_aux: the output is `(y, aux)`; aux is not differentiated and `bwd` takes `y_bar` alone.
+        example: `numpy.random.Generator -> arguments`, for arguments that are not single arrays.
+        name: by default the name of the definition.
+
+    As with every `jax.custom_vjp`, forward mode (`jax.jvp`, `jax.jacfwd`) straight over an op
+    raises in JAX; `jax.hessian` and `jax.grad` of `jax.grad` work.
+
+    >>> import jax.numpy as jnp
+    >>> from purebp.gates import mul
+    >>> z, res = mul.fwd(jnp.float32(3), jnp.float32(4))
+    >>> [float(bar) for bar in mul.bwd(res, 1.0)]
+    [4.0, 3.0]
+    """
+
+    forward: Function
+    backward: Function
+    definition: Function = cast(Function, None)
+    options: Mapping[str, tuple[Any, ...]] = field(default_factory=dict[str, tuple[Any, ...]])
+    domains: Mapping[str, Domain] = field(default_factory=dict[str, Domain])
+    sizes: Mapping[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
+    check: Function | None = None
+    kinks: str = ""
+    tolerance: Tolerance = STRICT
+    has_aux: bool = False
+    example: Callable[[np.random.Generator], tuple[Any, ...]] | None = None
+    name: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    _calls: dict[Any, Function] = field(default_factory=dict[Any, Function])
+
+    def __post_init__(self) -> None:
+        definition = self.definition or partial(_primal, self.forward)
+        name = self.name or _plain_name(self.definition or self.forward)
+        signature = read_signature(self.definition or self.forward)
+        taken = set(inspect.signature(self.backward).parameters)
+        object.__setattr__(self, "definition", definition)
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "signature", signature)
+        object.__setattr__(self, "__signature__", signature.python)
+        object.__setattr__(self, "_backward_options", taken & set(signature.options))
+        object.__setattr__(self, "__name__", name)
+        object.__setattr__(self, "__doc__", (self.definition or self.forward).__doc__)
+        for option in (*self.options, *self.settings):
+            self._check_option(option)
+
+    signature: Signature = field(init=False)
+    _backward_options: set[str] = field(init=False)
+
+    def __repr__(self) -> str:
+        settings = "".join(f", {key}={value!r}" for key, value in self.settings.items())
+        return f"<Op {self.name}{settings}>"
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The value of the op, with the hand-derived pair as its derivative."""
+        arrays, settings = self._bind(args, kwargs)
+        call = self._calls.get(settings)
+        if call is None:
+            call = self._calls[settings] = self._differentiable(settings)
+        return call(*unify_varying(arrays))
+
+    def fwd(self, *args: Any, **kwargs: Any) -> tuple[Any, Residuals]:
+        """The forward pass: the output, and what the backward pass needs."""
+        arrays, settings = self._bind(args, kwargs)
+        return self._run_forward(settings, *arrays)
+
+    def bwd(self, res: Residuals, y_bar: Any) -> tuple[Any, ...]:
+        """The backward pass: one cotangent for each argument, `None` where there is none."""
+        if not isinstance(res, Residuals) or res.saved_by != self.name:
+            came = res.saved_by if isinstance(res, Residuals) else type(res).__name__
+            raise ResidualsError(
+                f"{self.name}: res is from {came}, expected the residuals of {self.name}.fwd"
+            )
+        y_bar = check_cotangent(self.name, res.output, y_bar)
+        options = {k: v for k, v in res.settings if k in self._backward_options}
+        return tuple(self.backward(res.values, y_bar, **options))
+
+    def define(self, *args: Any, **kwargs: Any) -> Any:
+        """The value by the plain definition, with this op's options."""
+        arrays, settings = self._bind(args, kwargs)
+        return self.definition(*arrays, **dict(settings))
+
+    def with_options(self, **options: Any) -> Self:
+        """The same op with other defaults of its options."""
+        for option in options:
+            self._check_option(option)
+        other = copy.copy(self)
+        object.__setattr__(other, "settings", {**self.settings, **options})
+        return other
+
+    def _run_forward(self, settings: tuple[tuple[str, Any], ...], *arrays: Any) -> Any:
+        out, values = self.forward(*arrays, **dict(settings))
+        output = output_specs(out[0] if self.has_aux else out)
+        return out, Residuals(values, self.name, settings, output)
+
+    def _differentiable(self, settings: tuple[tuple[str, Any], ...]) -> Function:
+        def call(*arrays: Any) -> Any:
+            return self.forward(*arrays, **dict(settings))[0]
+
+        def call_bwd(res: Residuals, y_bar: Any) -> tuple[Any, ...]:
+            return self.bwd(res, y_bar[0] if self.has_aux else y_bar)
+
+        call.__name__ = self.name
+        op = jax.custom_vjp(call)
+        op.defvjp(partial(self._run_forward, settings), call_bwd)
+        return cast(Function, op)
+
+    def _bind(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> tuple[tuple[Any, ...], tuple[tuple[str, Any], ...]]:
+        names = [parameter.name for parameter in self.signature.parameters]
+        options = {**self.signature.options, **self.settings}
+        for key, value in kwargs.items():
+            if key not in names:
+                self._check_option(key)
+                options[key] = value
+        named = {key: value for key, value in kwargs.items() if key in names}
+        try:
+            bound = self.signature.python.bind(*args, **named)
+        except TypeError as error:
+            raise ArgumentError(
+                f"{self.name}: {error}; the arguments are {', '.join(names)}"
+            ) from None
+        bound.apply_defaults()
+        settings = tuple(sorted(options.items()))
+        try:
+            hash(settings)
+        except TypeError:
+            wrong = next(key for key, value in settings if not _is_hashable(value))
+            raise OptionError(
+                f"{self.name}: option {wrong} is {options[wrong]!r}, expected a hashable value; "
+                "options are static: pass numbers, strings or tuples"
+            ) from None
+        arrays = self._arrays(bound.args)
+        check_arrays(self.name, self.signature.parameters, arrays)
+        if self.check is not None:
+            self.check(*arrays, **options)
+        return arrays, settings
+
+    def _arrays(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        specs = [(p.name, bool(p.specs)) for p in self.signature.parameters]
+        specs += [("", False)] * (len(values) - len(specs))
+        return tuple(
+            as_array(self.name, name, value) if single and value is not None else value
+            for (name, single), value in zip(specs, values, strict=True)
+        )
+
+    def _check_option(self, option: str) -> None:
+        known = list(self.signature.options)
+        if option in known:
+            return
+        close = difflib.get_close_matches(option, known, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        has = ", ".join(known) or "none"
+        raise OptionError(f"{self.name} has no option {option!r}{hint} (its options: {has})")
+
+
+def _primal(forward: Function, *args: Any, **options: Any) -> Any:
+    return forward(*args, **options)[0]
+
+
+def _plain_name(function: Function) -> str:
+    name = getattr(function, "__name__", type(function).__name__)
+    return name.removesuffix("_definition").removesuffix("_fwd").removesuffix("_forward")
+
+
+def _is_hashable(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
