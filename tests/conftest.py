@@ -1,0 +1,22 @@
+"""How the tests run: eight CPU devices, shapes and types checked, Hypothesis profiles.
+
+`--hypothesis-profile=thorough` takes another profile than `dev`, or than `ci`, which is the
+default where the environment says CI=true.
+"""
+
+import os
+
+DEVICES = "--xla_force_host_platform_device_count=8"
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {DEVICES}".strip()
+
+from hypothesis import HealthCheck, settings  # noqa: E402 - the flags come before JAX
+from jaxtyping import install_import_hook  # noqa: E402
+
+install_import_hook("purebp", "beartype.beartype")
+
+# A first call compiles, which takes long and says nothing about the property.
+COMPILES = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("dev", max_examples=25, **COMPILES)
+settings.register_profile("ci", max_examples=25, derandomize=True, print_blob=True, **COMPILES)
+settings.register_profile("thorough", max_examples=1000, **COMPILES)
+settings.load_profile("ci" if os.environ.get("CI", "").lower() in {"1", "true"} else "dev")
