@@ -1,0 +1,15 @@
+"""What purebp is held against: every op written again from its formula, in plain loops.
+
+NumPy and float64 only (mpmath in `precise`). Nothing here imports purebp or JAX, and nothing
+here is shipped with purebp: to go unseen, a mistake has to be made twice, in two styles.
+
+    gates, activations, layers, losses    the forward formulas; each module ends with DEFINITIONS
+    backward                              the textbook backward passes: BACKWARD
+    numerical                             the numerical gradient by central differences
+    precise                               scalar functions and slopes with 50 digits: PRECISE
+    worked_examples                       the lecture notes' worked examples with their numbers
+    shapes                                small helpers: broadcasting, axes, windows, padding
+
+The loops are written to be read, not to be fast. They follow IEEE arithmetic (infinities and NaN
+pass through) and return float64 arrays.
+"""

@@ -1,0 +1,18 @@
+"""The textbook backward pass of every op: BACKWARD[name](args, y_bar, **options).
+
+`args` is the tuple of the forward function's arguments, `y_bar` the upstream gradient (a tuple of
+them for `branch`; that of y alone for `batch_norm`), the options are those of the forward
+function. The answer is a tuple with one gradient for each argument, None where there is none
+(labels, masks, a missing bias).
+"""
+
+from collections.abc import Callable
+
+from reference import backward_activations, backward_gates, backward_layers, backward_losses
+
+BACKWARD: dict[str, Callable] = {
+    **backward_gates.BACKWARD,
+    **backward_activations.BACKWARD,
+    **backward_layers.BACKWARD,
+    **backward_losses.BACKWARD,
+}

@@ -1,0 +1,265 @@
+"""Backward passes of the layers; see `reference.backward_gates` for how they are called.
+
+The convolution is here twice: by scattering, and in the two convolutions of the lecture notes.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from reference.backward_activations import relu_slope
+from reference.backward_gates import Arguments, each_backward, sigmoid_slope, tanh_slope
+from reference.layers import affine, conv2d, entries_under
+from reference.shapes import Array, Padding, Pair, float64, pair, windows_over
+
+Maybe = Array | None
+
+
+def affine_backward(args: Arguments, y_bar: Array) -> tuple[Array, Array, Maybe]:
+    """For y_j = sum_i x_i w_ij + b_j the gradient of each product and of each sum.
+
+    x_bar_i = sum_j y_bar_j w_ij, w_bar_ij = x_i y_bar_j, b_bar_j = y_bar_j.
+    w and b serve every example, so their gradients add up over the examples.
+    """
+    x, w, y_bar = float64(args[0]), float64(args[1]), float64(y_bar)
+    d, k = w.shape
+    x_bar, w_bar, b_bar = np.zeros(x.shape), np.zeros(w.shape), np.zeros(k)
+    for index in np.ndindex(x.shape[:-1]):
+        for j in range(k):
+            upstream = y_bar[(*index, j)]
+            for i in range(d):
+                x_bar[(*index, i)] += upstream * w[i, j]
+                w_bar[i, j] += upstream * x[(*index, i)]
+            b_bar[j] += upstream
+    return x_bar, w_bar, b_bar if len(args) > 2 and args[2] is not None else None
+
+
+def identity_slope(z: float) -> float:
+    """d z = dz."""
+    return 1.0
+
+
+SLOPES = {
+    "sigmoid": sigmoid_slope,
+    "tanh": tanh_slope,
+    "relu": relu_slope,
+    "identity": identity_slope,
+}
+
+
+def fully_connected_backward(
+    args: Arguments, y_bar: Array, *, activation: str = "sigmoid"
+) -> tuple[Array, Array, Maybe]:
+    """As the notes split it: first z_bar = y_bar * slope at z = x w + b, then the affine layer."""
+    z = affine(*args)
+    (z_bar,) = each_backward(SLOPES[activation], (z,), y_bar)
+    return affine_backward(args, z_bar)
+
+
+def conv2d_backward(
+    args: Arguments, y_bar: Array, *, stride: Pair = 1, padding: Padding = 0
+) -> tuple[Array, Array, Maybe]:
+    """Each product w[k, c, p, q] * x[n, c, row, column] of the forward loops: two gradients."""
+    x, w, y_bar = float64(args[0]), float64(args[1]), float64(y_bar)
+    rows, columns = windows_over(x.shape[2:], w.shape[2:], stride, padding)
+    x_bar, w_bar, b_bar = np.zeros(x.shape), np.zeros(w.shape), np.zeros(w.shape[0])
+    for n, k, i, j in np.ndindex(y_bar.shape):
+        upstream = y_bar[n, k, i, j]
+        b_bar[k] += upstream
+        for c, p, q in np.ndindex(w.shape[1:]):
+            row, column = rows.entry(i, p), columns.entry(j, q)
+            if row is not None and column is not None:
+                w_bar[k, c, p, q] += upstream * x[n, c, row, column]
+                x_bar[n, c, row, column] += upstream * w[k, c, p, q]
+    return x_bar, w_bar, b_bar if len(args) > 2 and args[2] is not None else None
+
+
+def conv2d_backward_as_convolutions(
+    args: Arguments, y_bar: Array, *, stride: Pair = 1, padding: Padding = 0
+) -> tuple[Array, Array]:
+    """The two convolutions of the notes: w_bar = x * y_bar, x_bar = rotated kernel * y_bar.
+
+    A stride s leaves s - 1 zeros between neighbouring entries of y_bar. For w_bar images and
+    channels change places; for x_bar the kernel turns by 180 degrees and its filters and channels
+    change places. No loops of its own: both are calls of the forward definition.
+    """
+    x, w, y_bar = float64(args[0]), float64(args[1]), float64(y_bar)
+    (n, k), (fh, fw), (height, width) = y_bar.shape[:2], w.shape[2:], x.shape[2:]
+    sh, sw = pair(stride)
+    rows, columns = windows_over((height, width), (fh, fw), stride, padding)
+    # Entry i of y_bar goes to i * s; as many zeros follow as make the sizes match with stride 1.
+    sides = (
+        (rows.low, (rows.outputs - 1) * sh + fh - height - rows.low),
+        (columns.low, (columns.outputs - 1) * sw + fw - width - columns.low),
+    )
+    spread = np.zeros((n, k, (rows.outputs - 1) * sh + 1, (columns.outputs - 1) * sw + 1))
+    spread[:, :, ::sh, ::sw] = y_bar
+    w_bar = conv2d(x.swapaxes(0, 1), spread.swapaxes(0, 1), padding=sides).swapaxes(0, 1)
+    rotated = w[:, :, ::-1, ::-1].swapaxes(0, 1)
+    full = (
+        (fh - 1 - sides[0][0], fh - 1 - sides[0][1]),
+        (fw - 1 - sides[1][0], fw - 1 - sides[1][1]),
+    )
+    x_bar = conv2d(spread, rotated, padding=full)
+    return x_bar, w_bar
+
+
+def max_pool_backward(
+    args: Arguments,
+    y_bar: Array,
+    *,
+    window: Pair = 2,
+    stride: Pair | None = None,
+    padding: Padding = 0,
+) -> tuple[Array]:
+    """The first largest entry under each window gets its gradient; overlapping windows add up."""
+    x, y_bar = float64(args[0]), float64(y_bar)
+    steps = window if stride is None else stride
+    rows, columns = windows_over(x.shape[2:], pair(window), steps, padding)
+    x_bar = np.zeros(x.shape)
+    for n, c, i, j in np.ndindex(y_bar.shape):
+        remembered = None
+        for row, column in entries_under(rows, columns, i, j):
+            if remembered is None or x[n, c, row, column] > x[(n, c, *remembered)]:
+                remembered = (row, column)
+        if remembered is not None:
+            x_bar[(n, c, *remembered)] += y_bar[n, c, i, j]
+    return (x_bar,)
+
+
+def avg_pool_backward(
+    args: Arguments,
+    y_bar: Array,
+    *,
+    window: Pair = 2,
+    stride: Pair | None = None,
+    padding: Padding = 0,
+) -> tuple[Array]:
+    """Every entry under a window gets its gradient / area; overlapping windows add up."""
+    x, y_bar = float64(args[0]), float64(y_bar)
+    height, width = pair(window)
+    steps = window if stride is None else stride
+    rows, columns = windows_over(x.shape[2:], (height, width), steps, padding)
+    x_bar = np.zeros(x.shape)
+    for n, c, i, j in np.ndindex(y_bar.shape):
+        for row, column in entries_under(rows, columns, i, j):
+            x_bar[n, c, row, column] += y_bar[n, c, i, j] / (height * width)
+    return (x_bar,)
+
+
+@np.errstate(all="ignore")
+def standardize_backward(
+    values: list[float], standard_bar: list[float], eps: float
+) -> tuple[list[float], list[float]]:
+    """standard = (v - mean) / sqrt(var + eps), node by node: returns v_bar and standard itself.
+
+    Forward: centred = v - mean, var = mean of centred^2, r = (var + eps)^(-1/2),
+    standard = centred * r. Backward: the same nodes from right to left.
+    """
+    if not values:
+        return [], []
+    count = len(values)
+    mean = sum(values) / count
+    centred = [v - mean for v in values]
+    var = sum(c * c for c in centred) / count
+    r = 1.0 / np.sqrt(var + eps)
+    r_bar = sum(s_bar * c for s_bar, c in zip(standard_bar, centred, strict=True))
+    var_bar = r_bar * -0.5 * r**3
+    centred_bar = [
+        s_bar * r + var_bar * 2.0 * c / count
+        for s_bar, c in zip(standard_bar, centred, strict=True)
+    ]
+    mean_bar = -sum(centred_bar)
+    return [c_bar + mean_bar / count for c_bar in centred_bar], [c * r for c in centred]
+
+
+def batch_norm_backward(
+    args: Arguments, y_bar: Array, *, eps: float = 1e-5
+) -> tuple[Array, Array, Array]:
+    """Channel by channel: standard_bar = gamma y_bar, gamma_bar = sum y_bar standard, beta_bar."""
+    x, gamma, y_bar = float64(args[0]), float64(args[1]), float64(y_bar)
+    x_bar, gamma_bar, beta_bar = np.empty(x.shape), np.zeros(gamma.shape), np.zeros(gamma.shape)
+    for c in range(x.shape[1]):
+        indices = [index for index in np.ndindex(x.shape) if index[1] == c]
+        if not indices:
+            continue
+        standard_bar = [gamma[c] * y_bar[index] for index in indices]
+        values_bar, standard = standardize_backward(
+            [float(x[i]) for i in indices], standard_bar, eps
+        )
+        for index, value_bar, s in zip(indices, values_bar, standard, strict=True):
+            x_bar[index] = value_bar
+            gamma_bar[c] += y_bar[index] * s
+            beta_bar[c] += y_bar[index]
+    return x_bar, gamma_bar, beta_bar
+
+
+@np.errstate(all="ignore")
+def batch_norm_eval_backward(
+    args: Arguments, y_bar: Array, *, eps: float = 1e-5
+) -> tuple[Array, Array, Array, Array, Array]:
+    """y = gamma (x - mean) r + beta with r = (var + eps)^(-1/2), dr = -r^3 / 2 dvar."""
+    x, gamma, _, mean, var = map(float64, args)
+    y_bar = float64(y_bar)
+    x_bar = np.empty(x.shape)
+    gamma_bar, beta_bar, mean_bar, var_bar = (np.zeros(gamma.shape) for _ in range(4))
+    for index in np.ndindex(x.shape):
+        c = index[1]
+        r = 1.0 / np.sqrt(var[c] + eps)
+        centred = x[index] - mean[c]
+        x_bar[index] = y_bar[index] * gamma[c] * r
+        gamma_bar[c] += y_bar[index] * centred * r
+        beta_bar[c] += y_bar[index]
+        mean_bar[c] -= y_bar[index] * gamma[c] * r
+        var_bar[c] += y_bar[index] * gamma[c] * centred * -0.5 * r**3
+    return x_bar, gamma_bar, beta_bar, mean_bar, var_bar
+
+
+def layer_norm_backward(
+    args: Arguments, y_bar: Array, *, eps: float = 1e-5
+) -> tuple[Array, Array, Array]:
+    """Example by example, as batch_norm along the last axis."""
+    x, gamma, y_bar = float64(args[0]), float64(args[1]), float64(y_bar)
+    x_bar, gamma_bar, beta_bar = np.empty(x.shape), np.zeros(gamma.shape), np.zeros(gamma.shape)
+    for index in np.ndindex(x.shape[:-1]):
+        standard_bar = [g * upstream for g, upstream in zip(gamma, y_bar[index], strict=True)]
+        values_bar, standard = standardize_backward(x[index].tolist(), standard_bar, eps)
+        for i, value_bar in enumerate(values_bar):
+            x_bar[(*index, i)] = value_bar
+            gamma_bar[i] += y_bar[(*index, i)] * standard[i]
+            beta_bar[i] += y_bar[(*index, i)]
+    return x_bar, gamma_bar, beta_bar
+
+
+def dropout_backward(args: Arguments, y_bar: Array, *, rate: float = 0.5) -> tuple[Array, None]:
+    """The gradient goes the way of the value: / (1 - rate) where kept, 0 where dropped."""
+    mask, y_bar = float64(args[1]), float64(y_bar)
+    x_bar = np.zeros(y_bar.shape)
+    for index in np.ndindex(y_bar.shape):
+        if mask[index]:
+            x_bar[index] = y_bar[index] / (1.0 - rate)
+    return x_bar, None
+
+
+def flatten_backward(args: Arguments, y_bar: Array) -> tuple[Array]:
+    """The gradients go back to where the values came from."""
+    x, y_bar = float64(args[0]), float64(y_bar)
+    x_bar = np.empty(x.shape)
+    for n in range(x.shape[0]):
+        for position, index in enumerate(np.ndindex(x.shape[1:])):
+            x_bar[(n, *index)] = y_bar[n, position]
+    return (x_bar,)
+
+
+BACKWARD: dict[str, Callable] = {
+    "affine": affine_backward,
+    "fully_connected": fully_connected_backward,
+    "conv2d": conv2d_backward,
+    "max_pool": max_pool_backward,
+    "avg_pool": avg_pool_backward,
+    "batch_norm": batch_norm_backward,
+    "batch_norm_eval": batch_norm_eval_backward,
+    "layer_norm": layer_norm_backward,
+    "dropout": dropout_backward,
+    "flatten": flatten_backward,
+}

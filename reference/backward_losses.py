@@ -1,0 +1,104 @@
+"""Backward passes of the losses; see `reference.backward_gates` for how they are called.
+
+Labels are not differentiated: their entry is None. Kinks: svm has slope 0 where a margin is met
+exactly, l1 has slope 0 at 0.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from reference.activations import softmax
+from reference.backward_gates import Arguments
+from reference.shapes import Array, Index, float64
+
+
+def upstream_of_examples(y_bar: ArrayLike, batch: Index, reduction: str) -> Array:
+    """The gradient that reaches each example's loss: divided by their number for the mean."""
+    y_bar = float64(y_bar)
+    if reduction == "none":
+        return y_bar
+    count = int(np.prod(batch)) if reduction == "mean" else 1
+    each = np.empty(batch)
+    for index in np.ndindex(batch):
+        each[index] = y_bar / count
+    return each
+
+
+def softmax_cross_entropy_backward(
+    args: Arguments, y_bar: Array, *, reduction: str = "mean"
+) -> tuple[Array, None]:
+    """L = log(sum_j exp(z_j)) - z_label, so z_bar_j = p_j - [j = label], p = softmax(z).
+
+    p_label - 1 is written as minus the sum of the others, which keeps its digits.
+    """
+    logits, labels = float64(args[0]), np.asarray(args[1])
+    p = softmax(logits)
+    upstream = upstream_of_examples(y_bar, labels.shape, reduction)
+    z_bar = np.empty(logits.shape)
+    for index in np.ndindex(labels.shape):
+        label = labels[index]
+        others = 0.0
+        for j in range(logits.shape[-1]):
+            if j != label:
+                z_bar[(*index, j)] = upstream[index] * p[(*index, j)]
+                others += p[(*index, j)]
+        z_bar[(*index, label)] = -upstream[index] * others
+    return z_bar, None
+
+
+def svm_backward(
+    args: Arguments, y_bar: Array, *, margin: float = 1.0, reduction: str = "mean"
+) -> tuple[Array, None]:
+    """Each class j that violates the margin: +1 for s_j, -1 for s_label."""
+    scores, labels = float64(args[0]), np.asarray(args[1])
+    upstream = upstream_of_examples(y_bar, labels.shape, reduction)
+    s_bar = np.zeros(scores.shape)
+    for index in np.ndindex(labels.shape):
+        label = labels[index]
+        for j in range(scores.shape[-1]):
+            if j != label and scores[(*index, j)] - scores[(*index, label)] + margin > 0:
+                s_bar[(*index, j)] += upstream[index]
+                s_bar[(*index, label)] -= upstream[index]
+    return s_bar, None
+
+
+def half_squared_error_backward(
+    args: Arguments, y_bar: Array, *, reduction: str = "mean"
+) -> tuple[Array, Array]:
+    """d 1/2 (y - t)^2 = (y - t) dy - (y - t) dt."""
+    y, target = float64(args[0]), float64(args[1])
+    upstream = upstream_of_examples(y_bar, y.shape[:-1], reduction)
+    own_bar, target_bar = np.empty(y.shape), np.empty(y.shape)
+    for index in np.ndindex(y.shape):
+        own_bar[index] = upstream[index[:-1]] * (y[index] - target[index])
+        target_bar[index] = -own_bar[index]
+    return own_bar, target_bar
+
+
+def l2_backward(args: Arguments, y_bar: Array, *, strength: float = 1.0) -> tuple[Array]:
+    """d(strength / 2 * w^2) = strength * w dw."""
+    w = float64(args[0])
+    w_bar = np.empty(w.shape)
+    for index in np.ndindex(w.shape):
+        w_bar[index] = y_bar * strength * w[index]
+    return (w_bar,)
+
+
+def l1_backward(args: Arguments, y_bar: Array, *, strength: float = 1.0) -> tuple[Array]:
+    """d(strength * |w|) = strength * sign(w) dw."""
+    w = float64(args[0])
+    w_bar = np.empty(w.shape)
+    for index in np.ndindex(w.shape):
+        w_bar[index] = y_bar * strength * np.sign(w[index])
+    return (w_bar,)
+
+
+BACKWARD: dict[str, Callable] = {
+    "softmax_cross_entropy": softmax_cross_entropy_backward,
+    "svm": svm_backward,
+    "half_squared_error": half_squared_error_backward,
+    "l2": l2_backward,
+    "l1": l1_backward,
+}

@@ -1,0 +1,158 @@
+"""The backward loops against the numerical gradient, and at the kinks."""
+
+import numpy as np
+import pytest
+
+from reference import activations, gates, layers, losses
+from reference.backward import BACKWARD
+from reference.backward_layers import conv2d_backward_as_convolutions
+from reference.numerical import numerical_gradient
+
+MODULES = (gates, activations, layers, losses)
+DEFINITIONS = {name: f for module in MODULES for name, f in module.DEFINITIONS.items()}
+LABELS = np.array([2, 0, 3])
+
+
+def normal(*shape, seed=0):
+    return np.random.default_rng([seed, *shape]).normal(size=shape)
+
+
+def positive(*shape, seed=0):
+    return np.random.default_rng([seed, *shape]).uniform(0.5, 2.0, size=shape)
+
+
+# (op, arguments, options): no entry lies within 1e-5 of a kink.
+CASES = [
+    *((name, (normal(2, 3), positive(3)), {}) for name in ("add", "sub", "mul", "div")),
+    *((name, (normal(2, 1), normal(4, 1, 3)), {}) for name in ("mul", "max", "min")),
+    ("div", (normal(), positive(2)), {}),
+    *((name, (normal(2, 3),), {}) for name in ("neg", "exp", "square", "sigmoid", "tanh")),
+    *((name, (positive(2, 3),), {}) for name in ("log", "reciprocal", "sqrt")),
+    *((name, (normal(2, 3, 2),), {}) for name in ("sum", "mean")),
+    ("sum", (normal(2, 3, 2),), {"axis": -1}),
+    ("sum", (normal(2, 3, 2),), {"axis": (0, 2), "keepdims": True}),
+    ("mean", (normal(2, 3, 2),), {"axis": (0, -1)}),
+    ("mean", (normal(2, 3, 2),), {"axis": 1, "keepdims": True}),
+    ("dot", (normal(2, 3), normal(2, 3, seed=1)), {}),
+    ("matmul", (normal(2, 3), normal(3, 4)), {}),
+    ("matmul", (normal(2, 1, 2, 3), normal(4, 3, 2)), {}),
+    ("branch", (normal(2, 3),), {"copies": 3}),
+    *((name, (normal(3, 4),), {}) for name in ("relu", "leaky_relu", "elu", "swish", "gelu")),
+    ("leaky_relu", (normal(3, 4),), {"slope": 0.3}),
+    ("elu", (normal(3, 4),), {"alpha": 0.7}),
+    ("swish", (normal(3, 4),), {"beta": -1.7}),
+    ("gelu", (normal(3, 4),), {"approximate": False}),
+    ("prelu", (normal(3, 4), normal(4)), {}),
+    ("prelu", (normal(2, 3, 4), normal(3, 1)), {}),
+    ("maxout", (normal(2, 6),), {"pieces": 3}),
+    ("softmax", (normal(2, 3, 2),), {}),
+    ("softmax", (normal(2, 3, 2),), {"axis": 1}),
+    ("affine", (normal(2, 3), normal(3, 4), normal(4)), {}),
+    ("affine", (normal(2, 2, 3), normal(3, 4), None), {}),
+    *(
+        ("fully_connected", (normal(2, 3), normal(3, 4), normal(4)), {"activation": name})
+        for name in ("sigmoid", "tanh", "relu", "identity")
+    ),
+    ("conv2d", (normal(2, 2, 4, 5), normal(3, 2, 2, 3), normal(3)), {}),
+    ("conv2d", (normal(1, 2, 4, 5), normal(2, 2, 3, 2), None), {"stride": (2, 1), "padding": 1}),
+    ("conv2d", (normal(1, 1, 5, 4), normal(2, 1, 2, 3), None), {"stride": 2, "padding": "SAME"}),
+    ("conv2d", (normal(1, 1, 4, 4), normal(1, 1, 2, 2), None), {"padding": ((0, 2), (1, 0))}),
+    *((name, (normal(2, 2, 4, 5),), {}) for name in ("max_pool", "avg_pool")),
+    *(
+        (name, (normal(1, 2, 5, 4),), {"window": (3, 2), "stride": (2, 1), "padding": (1, 0)})
+        for name in ("max_pool", "avg_pool")
+    ),
+    *(
+        (name, (normal(1, 2, 5, 4),), {"window": 3, "stride": 2, "padding": "SAME"})
+        for name in ("max_pool", "avg_pool")
+    ),
+    ("batch_norm", (normal(4, 2, 3), normal(2), normal(2, seed=1)), {"eps": 0.1}),
+    ("batch_norm", (normal(5, 2), normal(2), normal(2, seed=1)), {}),
+    ("batch_norm_eval", (normal(3, 2, 2), normal(2), normal(2), normal(2), positive(2)), {}),
+    ("layer_norm", (normal(2, 2, 4), normal(4), normal(4, seed=1)), {}),
+    ("dropout", (normal(2, 3), np.array([[1, 0, 1], [0, 1, 1]])), {"rate": 0.25}),
+    ("flatten", (normal(2, 3, 2),), {}),
+    *(("softmax_cross_entropy", (normal(3, 4), LABELS), {"reduction": r}) for r in ("mean", "sum")),
+    ("softmax_cross_entropy", (normal(3, 1, 4), LABELS[:, None]), {"reduction": "none"}),
+    *(("svm", (normal(3, 4), LABELS), {"reduction": r}) for r in ("mean", "sum", "none")),
+    ("svm", (normal(3, 4), LABELS), {"margin": 0.3}),
+    *(
+        ("half_squared_error", (normal(3, 4), normal(3, 4, seed=1)), {"reduction": r})
+        for r in ("mean", "sum", "none")
+    ),
+    *((name, (normal(2, 3),), {"strength": 0.3}) for name in ("l1", "l2")),
+]
+
+
+def output(name, args, options):
+    y = DEFINITIONS[name](*args, **options)
+    return y[0] if name == "batch_norm" else y
+
+
+def upstream(y):
+    return tuple(map(upstream, y)) if isinstance(y, tuple) else normal(*np.shape(y), seed=2)
+
+
+def is_differentiated(arg):
+    return arg is not None and np.asarray(arg).dtype.kind == "f"
+
+
+def case_name(case):
+    name, args, options = case
+    shapes = ", ".join("None" if arg is None else str(np.shape(arg)) for arg in args)
+    return f"{name}({shapes}{''.join(f', {key}={value}' for key, value in options.items())})"
+
+
+@pytest.mark.parametrize("case", CASES, ids=case_name)
+def test_backward_loops_agree_with_the_numerical_gradient(case):
+    name, args, options = case
+    y_bar = upstream(output(name, args, options))
+    bars = BACKWARD[name](args, y_bar, **options)
+    assert len(bars) == len(args)
+    for argnum, (arg, bar) in enumerate(zip(args, bars, strict=True)):
+        if not is_differentiated(arg):
+            assert bar is None
+            continue
+        expected = numerical_gradient(lambda *a: output(name, a, options), args, y_bar, argnum)
+        assert bar.shape == expected.shape
+        assert bar.dtype == np.float64
+        np.testing.assert_allclose(bar, expected, rtol=1e-6, atol=1e-8)
+
+
+def test_numerical_gradient_is_right_and_rejects_a_wrong_gradient():
+    x, y_bar = np.array([1.0, 2.0]), np.array([1.0, -1.0])
+    expected = numerical_gradient(gates.square, (x,), y_bar, 0)
+    np.testing.assert_allclose(expected, [2.0, -4.0], rtol=1e-8)
+    with pytest.raises(AssertionError):
+        np.testing.assert_allclose(2 * BACKWARD["square"]((x,), y_bar)[0], expected, rtol=1e-6)
+    with pytest.raises(ValueError, match="expected"):
+        numerical_gradient(gates.square, (x,), np.ones(3), 0)
+
+
+def test_every_op_has_one_definition_one_backward_pass_and_a_case():
+    assert len(DEFINITIONS) == sum(len(module.DEFINITIONS) for module in MODULES)
+    assert set(DEFINITIONS) == set(BACKWARD) == {case[0] for case in CASES}
+
+
+def test_ties_and_kinks():
+    one = np.ones(1)
+    for name in ("max", "min"):
+        assert [float(bar[0]) for bar in BACKWARD[name]((one, one), one)] == [0.5, 0.5]
+    pooled = BACKWARD["max_pool"]((np.ones((1, 1, 2, 2)),), np.ones((1, 1, 1, 1)))
+    np.testing.assert_array_equal(pooled[0][0, 0], [[1.0, 0.0], [0.0, 0.0]])
+    assert BACKWARD["maxout"]((np.ones(4),), np.ones(2))[0].tolist() == [1.0, 0.0, 1.0, 0.0]
+    assert BACKWARD["relu"]((0 * one,), one)[0].tolist() == [0.0]
+    assert BACKWARD["l1"]((0 * one,), np.ones(()))[0].tolist() == [0.0]
+    assert BACKWARD["svm"](([[1.0, 0.0]], np.array([0])), np.ones(()))[0].tolist() == [[0.0, 0.0]]
+
+
+@pytest.mark.parametrize("stride", [1, 2, (3, 1)])
+@pytest.mark.parametrize("padding", [0, 1, "SAME", ((0, 2), (1, 0))])
+def test_convolution_backward_is_two_convolutions(stride, padding):
+    args = (normal(2, 2, 5, 6), normal(3, 2, 2, 3))
+    options = {"stride": stride, "padding": padding}
+    y_bar = upstream(layers.conv2d(*args, **options))
+    scattered = BACKWARD["conv2d"](args, y_bar, **options)
+    as_convolutions = conv2d_backward_as_convolutions(args, y_bar, **options)
+    for bar, expected in zip(as_convolutions, scattered[:2], strict=True):
+        np.testing.assert_allclose(bar, expected, rtol=1e-12, atol=1e-13)
