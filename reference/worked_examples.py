@@ -1,7 +1,7 @@
 """The worked examples of the lecture notes: their numbers as data, and each computed from scratch.
 
-EXAMPLES[name] holds the inputs, every intermediate value and every gradient as the notes print
-them, with the number of decimals printed. COMPUTATIONS[name] computes the same values and
+EXAMPLES[name] holds the inputs, every intermediate value and every gradient, rounded to the
+number of decimals that the notes print. COMPUTATIONS[name] computes the same values and
 gradients node by node in plain floats. Further down: the notes' size and cost formulas.
 """
 

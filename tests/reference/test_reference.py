@@ -99,7 +99,7 @@ def test_losses_by_hand():
     scores, labels = np.array([[3.2, 5.1, -1.7], [1.3, 4.9, 2.0]]), np.array([0, 1])
     np.testing.assert_allclose(losses.svm(scores, labels, reduction="none"), [2.9, 0.0], atol=1e-15)
     entropy = losses.softmax_cross_entropy(scores, labels, reduction="none")
-    np.testing.assert_allclose(entropy[0], -math.log(0.13), atol=0.01)  # the notes print 0.13
+    np.testing.assert_allclose(entropy[0], -math.log(0.13), atol=0.01)
     expected = np.log(np.exp(scores).sum(-1)) - scores[[0, 1], labels]
     np.testing.assert_allclose(entropy, expected, rtol=1e-13)
     np.testing.assert_allclose(losses.softmax_cross_entropy(scores, labels), expected.mean())
