@@ -1,0 +1,1 @@
+"""The tests of purebp; the folders mirror those of the package."""
