@@ -34,10 +34,13 @@ test: $(READY) ## set up, then run the whole property-test suite
 	$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist worksteal $(ARGS)
 
 lint: $(READY) ## set up, then style, formatting, types and the import contract
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/pyright --pythonpath $(BIN)/python
-	$(BIN)/lint-imports --no-logo
+	@status=0; \
+	for check in "ruff check ." "ruff format --check ." \
+			"pyright --pythonpath $(BIN)/python" "lint-imports --no-logo"; do \
+		echo "$(BIN)/$$check"; \
+		$(BIN)/$$check || status=1; \
+	done; \
+	exit $$status
 
 .venv: $(READY) ## the set-up alone: the locked packages and purebp itself, in .venv
 
