@@ -3,6 +3,7 @@
 from purebp.combine import chain, fanout, parallel, skip
 from purebp.errors import (
     ArgumentError,
+    CotangentError,
     DtypeError,
     OptionError,
     PurebpError,
@@ -19,6 +20,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ArgumentError",
+    "CotangentError",
     "DtypeError",
     "Gate",
     "Op",

@@ -40,3 +40,9 @@ def is_custom_vjp(target: object) -> bool:
 def custom_vjp_body(target: object) -> Callable[..., Any]:
     """The undecorated function under a `jax.custom_vjp`."""
     return cast(Callable[..., Any], getattr(target, "fun"))  # noqa: B009 - not in JAX's stubs
+
+
+def jit_once(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`jax.jit` for a program that runs a few times only: it is compiled fast, not to be fast."""
+    options = {"xla_backend_optimization_level": 0}
+    return cast(Callable[..., Any], jax.jit(function, compiler_options=options))

@@ -1,4 +1,4 @@
-"""The exceptions of purebp. Each message names the op, the argument, what was expected and what came."""
+"""The exceptions of purebp. A message names the op, the argument, what was expected, what came."""
 
 
 class PurebpError(Exception):
@@ -25,6 +25,10 @@ class ResidualsError(PurebpError, TypeError):
     """The residuals given to `bwd` were not made by the same op's `fwd`."""
 
 
+class CotangentError(PurebpError, TypeError):
+    """A backward pass returned cotangents that do not fit the arguments."""
+
+
 class UnknownOpError(PurebpError, KeyError):
     """There is no op of that name."""
 
@@ -34,6 +38,14 @@ class UnknownOpError(PurebpError, KeyError):
 
 class TargetError(PurebpError, RuntimeError):
     """Something handed in for verification cannot be used: it does not import, run or fit."""
+
+
+class DivergenceError(PurebpError, ArithmeticError):
+    """Training met a loss or a gradient that is not finite."""
+
+
+class MissingPackageError(PurebpError, ImportError):
+    """An optional package is needed and not installed."""
 
 
 class VerificationError(PurebpError, AssertionError):

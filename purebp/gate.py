@@ -1,4 +1,4 @@
-"""Gate: the op of one node of the computational graph, declared by one pullback for each operand."""
+"""Gate: the op of one node of the computational graph, declared by its pullbacks."""
 
 import inspect
 from collections.abc import Callable

@@ -19,11 +19,12 @@ import jax
 import numpy as np
 
 from purebp.compat import unify_varying
-from purebp.errors import ArgumentError, OptionError, ResidualsError
+from purebp.errors import ArgumentError, CotangentError, OptionError, ResidualsError
 from purebp.residuals import Residuals, check_cotangent, output_specs
 from purebp.signature import Signature, as_array, check_arrays, read_signature
 
 Function = Callable[..., Any]
+_NONE = cast(Function, None)
 
 
 class Domain(NamedTuple):
@@ -45,12 +46,15 @@ class Tolerance(NamedTuple):
     """The allowed error of a cotangent, in units of eps * (|J|^T |y_bar|).
 
     `conditioned` adds the change of the cotangent itself when the inputs change by one rounding;
-    `reason` says why an op needs more than the default.
+    `reason` says why an op needs more than the default. `rtol` replaces `factor * eps`, `atol` is
+    added.
     """
 
     factor: float = 8.0
     conditioned: bool = False
     reason: str = ""
+    rtol: float | None = None
+    atol: float = 0.0
 
 
 STRICT = Tolerance()
@@ -91,7 +95,7 @@ class Op:
 
     forward: Function
     backward: Function
-    definition: Function = cast(Function, None)
+    definition: Function = _NONE
     options: Mapping[str, tuple[Any, ...]] = field(default_factory=dict[str, tuple[Any, ...]])
     domains: Mapping[str, Domain] = field(default_factory=dict[str, Domain])
     sizes: Mapping[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
@@ -148,7 +152,18 @@ class Op:
             )
         y_bar = check_cotangent(self.name, res.output, y_bar)
         options = {k: v for k, v in res.settings if k in self._backward_options}
-        return tuple(self.backward(res.values, y_bar, **options))
+        bars = self.backward(res.values, y_bar, **options)
+        if not isinstance(bars, tuple | list):
+            raise CotangentError(
+                f"{self.name}: bwd returned a {type(bars).__name__}, expected a tuple of "
+                f"{res.arity}, one cotangent for each argument; write `return x_bar,`"
+            )
+        if len(bars) != res.arity:  # type: ignore[reportUnknownArgumentType]  # any tuple may come
+            raise CotangentError(
+                f"{self.name}: bwd returned {len(bars)} cotangents, expected {res.arity}, "  # type: ignore[reportUnknownArgumentType]
+                f"one for each argument{self._names()}"
+            )
+        return tuple(bars)  # type: ignore[reportUnknownVariableType]
 
     def define(self, *args: Any, **kwargs: Any) -> Any:
         """The value by the plain definition, with this op's options."""
@@ -166,7 +181,7 @@ class Op:
     def _run_forward(self, settings: tuple[tuple[str, Any], ...], *arrays: Any) -> Any:
         out, values = self.forward(*arrays, **dict(settings))
         output = output_specs(out[0] if self.has_aux else out)
-        return out, Residuals(values, self.name, settings, output)
+        return out, Residuals(values, self.name, settings, output, len(arrays))
 
     def _differentiable(self, settings: tuple[tuple[str, Any], ...]) -> Function:
         def call(*arrays: Any) -> Any:
@@ -219,6 +234,10 @@ class Op:
             as_array(self.name, name, value) if single and value is not None else value
             for (name, single), value in zip(specs, values, strict=True)
         )
+
+    def _names(self) -> str:
+        names = ", ".join(parameter.name for parameter in self.signature.parameters)
+        return f" ({names})" if names else ""
 
     def _check_option(self, option: str) -> None:
         known = list(self.signature.options)

@@ -40,16 +40,17 @@ def spec_of(x: Any) -> Spec:
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=["values"],
-    meta_fields=["saved_by", "settings", "output"],
+    meta_fields=["saved_by", "settings", "output", "arity"],
 )
 @dataclass(frozen=True)
 class Residuals:
-    """What an op's `fwd` saves for its `bwd`: the values, and statically the options it ran with."""
+    """What `fwd` saves for `bwd`: the values, and statically the options it ran with."""
 
     values: Any
     saved_by: str
     settings: tuple[tuple[str, Any], ...]
     output: tuple[Any, tuple[Spec, ...]]
+    arity: int
 
 
 def output_specs(y: Any) -> tuple[Any, tuple[Spec, ...]]:

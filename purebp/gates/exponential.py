@@ -86,8 +86,9 @@ def tanh_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     Source: derivative of the hyperbolic tangent.
     """
     sign = jnp.where(x < 0, -1, 1).astype(x.dtype)
+    near = sign * x < 0.5
     e = jnp.exp(-2 * sign * x)
-    return -sign * jnp.expm1(-2 * sign * x) / (1 + e)
+    return jnp.where(near, jnp.tanh(jnp.where(near, x, 0)), sign * (1 - e) / (1 + e))
 
 
 def tanh_x_bar(y_bar: Array, x: Array) -> Array:

@@ -1,0 +1,276 @@
+"""The inputs that a target is tried on: shapes, options, values and cotangents.
+
+A variant fixes options and shapes (each one compiles once); a case adds the values. Hypothesis
+draws cases, and shrinks them: the first variants, patterns and seeds are the simplest.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from hypothesis import strategies as st
+
+from purebp.errors import PurebpError, TargetError
+from purebp.op import Domain
+from purebp.signature import ArraySpec, Dim, Parameter
+from purebp.verification.target import Target
+
+PATTERNS = ("normal", "ties", "wide", "tails")
+COTANGENTS = ("normal", "one-hot", "scaled")
+PRIMES = ((2, 3, 5, 7, 4, 6), (3, 2, 4, 5, 7, 3), (1, 1, 1, 1, 1, 1), (4, 4, 4, 4, 4, 4))
+LEADING: tuple[tuple[int, ...], ...] = ((2,), (3, 2), (), (4,))
+
+
+class Variant(NamedTuple):
+    """Options, and a shape for each argument (`None`: left out; no shapes: the example)."""
+
+    settings: tuple[tuple[str, Any], ...]
+    shapes: tuple[tuple[int, ...] | None, ...] | None
+
+
+class Case(NamedTuple):
+    """One concrete input: everything that is needed to make it again."""
+
+    variant: Variant
+    pattern: str
+    cotangent: str
+    seed: int
+
+    def describe(self) -> str:
+        """The case in one line."""
+        settings = "".join(f"{key}={value!r}, " for key, value in self.variant.settings)
+        shapes = self.variant.shapes
+        where = "the example's shapes" if shapes is None else f"shapes {list(shapes)}"
+        values = f"{self.pattern} values, {self.cotangent} cotangent"
+        return f"{settings}{where}, {values}, seed {self.seed}"
+
+
+def variants(target: Target) -> tuple[Variant, ...]:
+    """The combinations of options and shapes that a target is tried on."""
+    accepted = list[Variant]()
+    reason = ""
+    for variant in _candidates(target):
+        problem = _problem(target, variant)
+        if not problem:
+            accepted.append(variant)
+        reason = reason or problem
+    if not accepted:
+        raise TargetError(f"{target.name}: its function does not run: {reason}")
+    return tuple(accepted)
+
+
+def cases_of(variant: Variant) -> st.SearchStrategy[Case]:
+    """Cases of one variant."""
+    seeds = st.integers(0, 2**16)
+    return st.builds(
+        Case, st.just(variant), st.sampled_from(PATTERNS), st.sampled_from(COTANGENTS), seeds
+    )
+
+
+def fixed_cases(variant: Variant) -> tuple[Case, ...]:
+    """One case for each pattern and each kind of cotangent, so that none is left to chance."""
+    patterns = [Case(variant, pattern, "normal", seed) for seed, pattern in enumerate(PATTERNS)]
+    return (*patterns, *(Case(variant, "normal", kind, 1) for kind in COTANGENTS[1:]))
+
+
+def cases(target: Target) -> st.SearchStrategy[Case]:
+    """Cases of all variants of a target."""
+    return st.sampled_from(variants(target)).flatmap(cases_of)
+
+
+def first_case(target: Target) -> Case:
+    """The simplest case of a target."""
+    return Case(variants(target)[0], PATTERNS[0], COTANGENTS[0], 0)
+
+
+def make_args(target: Target, case: Case) -> tuple[Any, ...]:
+    """The arguments of a case, in float32."""
+    rng = np.random.default_rng(case.seed)
+    if case.variant.shapes is None:
+        assert target.example is not None
+        example = jax.tree.map(_as_array, target.example(rng))
+        return _vary_example(example, case, rng)
+    sizes = _bound_sizes(target.parameters, case.variant.shapes)
+    arguments = zip(target.parameters, case.variant.shapes, strict=False)
+    return tuple(
+        _make_array(target, parameter, shape, sizes, case, rng) for parameter, shape in arguments
+    )
+
+
+def make_cotangent(case: Case, sizes: list[tuple[int, ...]]) -> list[np.ndarray]:
+    """A cotangent for each output shape."""
+    rng = np.random.default_rng(case.seed + 1)
+    normal = [rng.standard_normal(shape) for shape in sizes]
+    if case.cotangent == "scaled":
+        return [1e3 * bar for bar in normal]
+    total = sum(bar.size for bar in normal)
+    if case.cotangent == "one-hot" and total:
+        flat = np.zeros(total)
+        flat[rng.integers(total)] = 1.0
+        ends = np.cumsum([bar.size for bar in normal])[:-1]
+        return [f.reshape(b.shape) for f, b in zip(np.split(flat, ends), normal, strict=True)]
+    return normal
+
+
+def _candidates(target: Target) -> Iterator[Variant]:
+    settings = list(_settings(target))
+    if target.example is not None:
+        yield from (Variant(tuple(sorted(setting.items())), None) for setting in settings)
+        return
+    for index, setting in enumerate(settings):
+        count = len(PRIMES) if index == 0 else 1
+        for k in range(index, index + count):
+            shapes = _assign(target, k % len(PRIMES) if index == 0 else k % 2)
+            yield Variant(tuple(sorted(setting.items())), shapes)
+
+
+def _settings(target: Target) -> Iterator[Mapping[str, Any]]:
+    base = {key: values[0] for key, values in target.options.items() if key not in target.defaults}
+    yield base
+    for key, values in target.options.items():
+        default = target.defaults.get(key, values[0])
+        for value in values:
+            if value != default:
+                yield {**base, key: value}
+    if len(target.options) > 1:
+        yield {key: values[-1] for key, values in target.options.items()}
+
+
+def _problem(target: Target, variant: Variant) -> str:
+    """Why the reference does not accept a variant; empty if it does."""
+    args = make_args(target, Case(variant, "normal", "normal", 0))
+    try:
+        jax.eval_shape(lambda *a: target.reference(dict(variant.settings), *a), *args)
+    except PurebpError as error:
+        return str(error)
+    except Exception as error:  # noqa: BLE001 - whatever a custom layer raises is the answer
+        shapes = ", ".join(str(jax.tree.map(np.shape, arg)) for arg in args)
+        return f"{type(error).__name__}: {first_line(error)} (on arguments of shapes {shapes})"
+    return ""
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's message."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else "no message"
+
+
+def _assign(target: Target, k: int) -> tuple[tuple[int, ...] | None, ...]:
+    sizes: dict[str, Any] = {}
+    for parameter in target.parameters:
+        for dim in parameter.specs[0].dims if parameter.specs else ():
+            sizes.setdefault(dim.name, _size(target, dim, k, len(sizes)))
+    return tuple(
+        None
+        if not parameter.specs or (parameter.optional and k % 2 == 1)
+        else _shape(parameter.specs[0], sizes, k, index)
+        for index, parameter in enumerate(target.parameters)
+    )
+
+
+def _size(target: Target, dim: Dim, k: int, order: int) -> Any:
+    pool = target.sizes.get(dim.name)
+    if pool is not None:
+        return pool[k % len(pool)]
+    if dim.variadic:
+        return LEADING[k] if not dim.broadcast else ((3,), (2, 3), (), (4, 3))[k]
+    return dim.size if dim.size is not None else PRIMES[k][order % len(PRIMES[k])]
+
+
+def _shape(spec: ArraySpec, sizes: Mapping[str, Any], k: int, index: int) -> tuple[int, ...]:
+    shape: tuple[int, ...] = ()
+    for dim in spec.dims:
+        size = sizes[dim.name]
+        part = tuple(size) if dim.variadic else (int(size),)
+        if dim.broadcast and k == 1 and index % 2 == 1:
+            part = part[1:]
+        if dim.broadcast and k == 3 and part:
+            axis = index % len(part)
+            part = (*part[:axis], 1, *part[axis + 1 :])
+        shape += part
+    return shape
+
+
+def _bound_sizes(
+    parameters: tuple[Parameter, ...], shapes: tuple[tuple[int, ...] | None, ...]
+) -> dict[str, int]:
+    sizes: dict[str, int] = {}
+    for parameter, shape in zip(parameters, shapes, strict=False):
+        if shape is None or not parameter.specs:
+            continue
+        dims = parameter.specs[0].dims
+        after = (
+            [dim.variadic for dim in dims].index(True) if any(d.variadic for d in dims) else None
+        )
+        for axis, dim in enumerate(dims):
+            if not dim.variadic:
+                place = axis if after is None or axis < after else axis - len(dims)
+                sizes[dim.name] = shape[place]
+    return sizes
+
+
+def _make_array(
+    target: Target,
+    parameter: Parameter,
+    shape: tuple[int, ...] | None,
+    sizes: Mapping[str, int],
+    case: Case,
+    rng: np.random.Generator,
+) -> Any:
+    if shape is None:
+        return None
+    domain = target.domains.get(parameter.name, Domain())
+    if domain.kind == "key":
+        return jax.random.key(case.seed)
+    if domain.kind == "index":
+        return jnp.asarray(rng.integers(0, sizes[domain.below], shape), jnp.int32)
+    return jnp.asarray(_values(rng, shape, domain, case.pattern), jnp.float32)
+
+
+def _values(
+    rng: np.random.Generator, shape: tuple[int, ...], domain: Domain, pattern: str
+) -> np.ndarray:
+    normal = rng.standard_normal(shape)
+    if pattern == "ties":
+        values = np.asarray(rng.integers(-2, 3, shape), np.float64)
+    elif pattern == "wide":
+        values = normal * 10.0 ** rng.uniform(-4, 1, shape)
+    elif pattern == "tails":
+        values = 12.0 * normal
+    else:
+        values = normal
+    if domain.kind == "positive":
+        return np.abs(values) + (1.0 if pattern == "ties" else 1e-2)
+    if domain.kind == "nonzero":
+        return np.where(values < 0, values - 0.25, values + 0.25)
+    return values
+
+
+def _vary_example(args: tuple[Any, ...], case: Case, rng: np.random.Generator) -> tuple[Any, ...]:
+    """The example itself for seed 0, else its floating arrays moved or drawn anew."""
+    if case.seed == 0:
+        return args
+    return jax.tree.map(lambda leaf: _vary_leaf(leaf, case.pattern, rng), args)
+
+
+def _as_array(leaf: Any) -> Any:
+    return leaf if isinstance(leaf, jax.Array) else jnp.asarray(leaf)
+
+
+def _vary_leaf(leaf: Any, pattern: str, rng: np.random.Generator) -> Any:
+    if not jnp.issubdtype(leaf.dtype, jnp.floating):
+        return leaf
+    values = np.asarray(leaf, np.float64)
+    normal = rng.standard_normal(values.shape)
+    size = float(np.sqrt(np.mean(values**2))) if values.size else 1.0
+    if pattern == "ties":
+        values = np.asarray(rng.integers(-2, 3, values.shape), np.float64)
+    elif pattern == "wide":
+        values = values * 10.0 ** rng.uniform(-4, 1, values.shape)
+    elif pattern == "tails":
+        values = values + 3 * size * normal
+    else:
+        values = values + 0.3 * size * normal
+    return jnp.asarray(values, leaf.dtype)

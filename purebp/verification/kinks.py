@@ -1,0 +1,58 @@
+"""At a kink several gradients are right: those inside the convex hull of the nearby ones.
+
+A Jacobian entry follows a convention if it lies between the entries at nearby points, where these
+differ, and if the sum of its row does too: a tie that hands out (1, 1) is outside.
+"""
+
+import itertools
+
+import jax.numpy as jnp
+import numpy as np
+
+from purebp.compat import enable_x64
+from purebp.verification.cases import Case
+from purebp.verification.layout import as_float64
+from purebp.verification.probe import Probe
+
+STEP = 1e-7
+DRAWS = 8
+WIDTH = 1e-2
+
+
+def conventional_jacobian(probe: Probe, case: Case) -> np.ndarray | None:
+    """The reference's Jacobian, with the hand-written entries where they follow a convention."""
+    found = probe.evidence(case)
+    exact, hand = found.truth.jacobian, found.hand64.jacobian
+    if exact is None or hand is None or not exact.size:
+        return None
+    nearby = np.stack([exact, *_nearby(probe, case)])
+    low, high = nearby.min(axis=0), nearby.max(axis=0)
+    size = np.abs(nearby).max(axis=(0, 2), initial=0.0)[:, None]
+    slack = 10 * STEP * size
+    kinked = high - low > WIDTH * size
+    inside = kinked & (hand >= low - slack) & (hand <= high + slack)
+    total = np.where(kinked, hand, 0).sum(axis=1)
+    totals = np.where(kinked, nearby, 0).sum(axis=2)
+    fits = (total >= totals.min(axis=0) - slack[:, 0]) & (total <= totals.max(axis=0) + slack[:, 0])
+    return np.where(inside & fits[:, None], hand, exact)
+
+
+def _nearby(probe: Probe, case: Case) -> list[np.ndarray]:
+    found = probe.evidence(case)
+    rng = np.random.default_rng(case.seed + 5)
+    exact = as_float64(found.chosen)
+    steps = [STEP * max(1.0, float(np.abs(leaf).max(initial=0.0))) for leaf in exact]
+    signs = list(itertools.product((1.0, -1.0), repeat=min(len(exact), 4)))
+    moves = [
+        [np.full(x.shape, s) for x, s in zip(exact, (*sign, *[1.0] * len(exact)), strict=False)]
+        for sign in signs
+    ]
+    moves += [[rng.choice([-1.0, 1.0], leaf.shape) for leaf in exact] for _ in range(DRAWS)]
+    with enable_x64(True):
+        return [
+            probe.truth_jacobian(
+                [jnp.asarray(x + h * m) for x, h, m in zip(exact, steps, move, strict=True)],
+                found.rest,
+            )
+            for move in moves
+        ]

@@ -1,0 +1,122 @@
+"""Arguments and outputs as flat vectors, with a name for every entry."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from purebp.errors import CotangentError
+from purebp.verification.target import Target
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where each differentiable array of the arguments lies in the flat gradient."""
+
+    tree: Any
+    names: tuple[str, ...]
+    shapes: tuple[tuple[int, ...], ...]
+    dtypes: tuple[Any, ...]
+    differentiable: tuple[bool, ...]
+    arguments: tuple[str, ...]
+
+    def split(self, args: tuple[Any, ...]) -> tuple[list[Any], list[Any]]:
+        """The floating arrays that are differentiated, and the rest."""
+        leaves = jax.tree.leaves(args)
+        chosen = [leaf for leaf, use in zip(leaves, self.differentiable, strict=True) if use]
+        rest = [leaf for leaf, use in zip(leaves, self.differentiable, strict=True) if not use]
+        return chosen, rest
+
+    def join(self, chosen: Sequence[Any], rest: Sequence[Any]) -> tuple[Any, ...]:
+        """The inverse of `split`."""
+        first, second = iter(chosen), iter(rest)
+        leaves = [next(first) if use else next(second) for use in self.differentiable]
+        return jax.tree.unflatten(self.tree, leaves)
+
+    def place(self, index: int) -> tuple[str, tuple[int, ...]]:
+        """The argument (with its path) and the element at an index of the flat gradient."""
+        for name, shape in zip(self.chosen(self.names), self.chosen(self.shapes), strict=True):
+            size = int(np.prod(shape, dtype=int))
+            if index < size:
+                return name, tuple(int(i) for i in np.unravel_index(index, shape))
+            index -= size
+        raise IndexError(index)
+
+    def chosen(self, values: Sequence[Any]) -> list[Any]:
+        """The entries that belong to differentiable arrays."""
+        return [value for value, use in zip(values, self.differentiable, strict=True) if use]
+
+    def cotangents(self, bars: Any) -> list[Any]:
+        """One array for each differentiable one (`None`: zeros); raise if they do not fit."""
+        if not isinstance(bars, tuple | list):
+            raise CotangentError(
+                f"bwd returned a {type(bars).__name__}, expected a tuple of "
+                f"{len(self.arguments)}, one cotangent for each argument "
+                f"({', '.join(self.arguments)})"
+            )
+        given = list[Any](bars)  # type: ignore[reportUnknownArgumentType]  # any sequence may come
+        if len(given) != len(self.arguments):
+            raise CotangentError(
+                f"bwd returned {len(given)} cotangents, expected {len(self.arguments)}, "
+                f"one for each argument ({', '.join(self.arguments)})"
+            )
+        subtrees = self.tree.children()
+        leaves: list[Any] = []
+        for name, subtree, bar in zip(self.arguments, subtrees, given, strict=True):
+            if bar is None:
+                leaves += [None] * subtree.num_leaves
+                continue
+            found, came = jax.tree.flatten(bar, is_leaf=_is_none)
+            if came.num_leaves != subtree.num_leaves:
+                raise CotangentError(
+                    f"the cotangent of {name} has the structure {came}, expected {subtree}"
+                )
+            leaves += found
+        return [self._fit(i, leaf) for i, leaf in enumerate(leaves) if self.differentiable[i]]
+
+    def _fit(self, index: int, leaf: Any) -> Any:
+        if leaf is None:
+            return jnp.zeros(self.shapes[index], self.dtypes[index])
+        if tuple(np.shape(leaf)) != self.shapes[index]:
+            raise CotangentError(
+                f"the cotangent of {self.names[index]} has shape {tuple(np.shape(leaf))}, "
+                f"expected {self.shapes[index]}, the shape of {self.names[index]}"
+            )
+        return jnp.asarray(leaf)
+
+
+def layout_of(target: Target, args: tuple[Any, ...]) -> Layout:
+    """The layout of concrete arguments."""
+    flat, tree = jax.tree_util.tree_flatten_with_path(args)
+    leaves = [leaf if isinstance(leaf, jax.Array) else jnp.asarray(leaf) for _, leaf in flat]
+    return Layout(
+        tree=tree,
+        names=tuple(_name(target, path) for path, _ in flat),
+        shapes=tuple(tuple(leaf.shape) for leaf in leaves),
+        dtypes=tuple(leaf.dtype for leaf in leaves),
+        differentiable=tuple(bool(jnp.issubdtype(leaf.dtype, jnp.floating)) for leaf in leaves),
+        arguments=tuple(target.argument_name(i) for i in range(len(args))),
+    )
+
+
+def as_float64(leaves: Sequence[Any]) -> list[np.ndarray]:
+    """The same values in float64, on the host."""
+    return [np.asarray(leaf).astype(np.float64) for leaf in leaves]
+
+
+def flat(leaves: Sequence[Any]) -> np.ndarray:
+    """All entries as one float64 vector."""
+    parts = [array.ravel() for array in as_float64(leaves)]
+    return np.concatenate(parts) if parts else np.zeros(0)
+
+
+def _name(target: Target, path: tuple[Any, ...]) -> str:
+    first = target.argument_name(path[0].idx)
+    return first + jax.tree_util.keystr(path[1:])
+
+
+def _is_none(leaf: Any) -> bool:
+    return leaf is None

@@ -1,0 +1,129 @@
+"""What verification found, for people (text) and for programs (JSON)."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from purebp.errors import VerificationError
+from purebp.verification.checks import Failure
+
+Verdict = Literal["pass", "fail", "inconclusive", "convention", "not run"]
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """One check over all cases: its verdict, and its worst error in units of the tolerance."""
+
+    verdict: Verdict
+    cases: int = 0
+    worst: float = 0.0
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """The result of `purebp.verify`.
+
+    `ok` is true when every check ran and passed. `verdict` is "fail" as soon as one check fails,
+    else "inconclusive" when one could not decide or did not run, else "pass".
+    """
+
+    target: str
+    reference: str
+    checks: Mapping[str, CheckReport]
+    failures: tuple[Failure, ...]
+    seed: int | None
+    residual_bytes: int | None = None
+    autodiff_bytes: int | None = None
+    seconds: float = field(default=0.0, compare=False)
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict over all checks."""
+        found = {check.verdict for check in self.checks.values()}
+        if "fail" in found:
+            return "fail"
+        if found & {"inconclusive", "not run"} or not found:
+            return "inconclusive"
+        return "convention" if "convention" in found else "pass"
+
+    @property
+    def ok(self) -> bool:
+        """Whether the gradient was found to be right."""
+        return self.verdict in {"pass", "convention"}
+
+    @property
+    def passed(self) -> int:
+        """How many checks passed."""
+        return sum(check.verdict in {"pass", "convention"} for check in self.checks.values())
+
+    @property
+    def worst(self) -> float:
+        """The worst error over all checks, in units of the tolerance."""
+        return max((check.worst for check in self.checks.values()), default=0.0)
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.target}: {self.verdict}, {self.passed} of {len(self.checks)} checks passed"
+        ]
+        lines += [f"reference: {self.reference}"]
+        width = max((len(name) for name in self.checks), default=0)
+        for name, check in self.checks.items():
+            worst = f"worst error {check.worst:.2g} of the tolerance" if check.cases else ""
+            note = f"{check.note}" if check.note else ""
+            text = ", ".join(part for part in (worst, note) if part)
+            lines.append(f"  {name:<{width}}  {check.verdict:<12}  {check.cases:>4} cases  {text}")
+        for failure in self.failures:
+            lines += ["", describe(failure)]
+        return "\n".join(line.rstrip() for line in lines)
+
+    def to_json(self) -> str:
+        """The report as JSON text."""
+        return json.dumps(self.to_dict(), indent=2)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as plain data."""
+        return {
+            "target": self.target,
+            "verdict": self.verdict,
+            "ok": self.ok,
+            "reference": self.reference,
+            "seed": self.seed,
+            "seconds": round(self.seconds, 3),
+            "residual_bytes": self.residual_bytes,
+            "autodiff_bytes": self.autodiff_bytes,
+            "checks": {name: _finite(asdict(check)) for name, check in self.checks.items()},
+            "failures": [_finite(failure._asdict()) for failure in self.failures],
+        }
+
+    def raise_if_failed(self) -> None:
+        """Raise VerificationError with the whole text unless the gradient was found right."""
+        if not self.ok:
+            raise VerificationError(str(self))
+
+
+def describe(failure: Failure) -> str:
+    """A failure in a few lines."""
+    if not failure.argument:
+        return f"{failure.check} failed: {failure.message}\n  on {failure.case}"
+    element = f"[{', '.join(map(str, failure.element))}]" if failure.element else ""
+    what = failure.argument if failure.argument == "output" else f"cotangent of {failure.argument}"
+    lines = [f"{failure.check} failed: {what}, element {element or '()'}"]
+    if failure.message:
+        lines.append(f"  where     {failure.message}")
+    lines += [
+        f"  expected  {failure.expected:.9g}   ({failure.oracle})",
+        f"  got       {failure.got:.9g}",
+        f"  error     {abs(failure.got - failure.expected):.3g}, allowed {failure.tolerance:.3g}",
+        f"  on        {failure.case}",
+    ]
+    return "\n".join(lines)
+
+
+def _finite(values: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON has no nan and no inf: say them as text."""
+    return {
+        key: str(value) if isinstance(value, float) and not abs(value) < float("inf") else value
+        for key, value in values.items()
+    }
