@@ -215,15 +215,14 @@ def check_vmap(probe: Probe, case: Case) -> Outcome:
     other = probe.inputs(case._replace(seed=case.seed + 11))[0]
     bars = [jnp.stack([bar, -2 * bar]) for bar in y_bar]
     pairs = [jnp.stack(pair) for pair in zip(chosen, other, strict=True)]
-    everything = [0] * len(pairs)
+    everything: list[int | None] = [0] * len(pairs)
     unbatched = [None, *everything[1:]] if len(pairs) > 1 else everything
     outcomes = list[Outcome]()
     for axes in (everything, unbatched):
         given = [
             pair if axis == 0 else one for pair, one, axis in zip(pairs, chosen, axes, strict=True)
         ]
-        batched = jax.vmap(probe.pull_bars, in_axes=(axes, None, 0))
-        got = jax.jit(batched)(given, rest, bars)
+        got = probe.batched_jit(tuple(axes))(given, rest, bars)
         for index in range(2):
             single = [g[index] if axis == 0 else g for g, axis in zip(given, axes, strict=True)]
             expected = probe.run_jit(single, rest, [bar[index] for bar in bars])[1][1]

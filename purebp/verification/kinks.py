@@ -20,7 +20,10 @@ WIDTH = 1e-2
 
 
 def conventional_jacobian(probe: Probe, case: Case) -> np.ndarray | None:
-    """The reference's Jacobian, with the hand-written entries where they follow a convention."""
+    """The reference's Jacobian, with hand-written entries where these follow a convention.
+
+    `None` if there is no such entry.
+    """
     found = probe.evidence(case)
     exact, hand = found.truth.jacobian, found.hand64.jacobian
     if exact is None or hand is None or not exact.size:
@@ -34,7 +37,8 @@ def conventional_jacobian(probe: Probe, case: Case) -> np.ndarray | None:
     total = np.where(kinked, hand, 0).sum(axis=1)
     totals = np.where(kinked, nearby, 0).sum(axis=2)
     fits = (total >= totals.min(axis=0) - slack[:, 0]) & (total <= totals.max(axis=0) + slack[:, 0])
-    return np.where(inside & fits[:, None], hand, exact)
+    chosen = inside & fits[:, None]
+    return np.where(chosen, hand, exact) if chosen.any() else None
 
 
 def _nearby(probe: Probe, case: Case) -> list[np.ndarray]:

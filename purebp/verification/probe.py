@@ -75,6 +75,9 @@ class Probe:
     target: Target
     variant: Variant
     _last: Evidence | None = field(default=None, init=False)
+    _batched: dict[tuple[int | None, ...], Any] = field(
+        default_factory=dict[tuple[int | None, ...], Any], init=False
+    )
 
     @cached_property
     def first(self) -> Case:
@@ -227,6 +230,13 @@ class Probe:
             return self.forward_leaves(chosen, rest), self.pull_leaves(chosen, rest, y_bar)
 
         return jax.jit(compute)
+
+    def batched_jit(self, axes: tuple[int | None, ...]) -> Callable[..., Any]:
+        """The cotangents under `jax.vmap` over the given axes of the floating arguments."""
+        if axes not in self._batched:
+            batched = jax.vmap(self.pull_bars, in_axes=(list(axes), None, 0))
+            self._batched[axes] = jax.jit(batched)
+        return self._batched[axes]
 
     @cached_property
     def _hand64_jit(self) -> Callable[..., Any]:

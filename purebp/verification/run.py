@@ -11,6 +11,7 @@ import hypothesis
 import jax
 import numpy as np
 from hypothesis import HealthCheck, Phase, settings
+from hypothesis.errors import NoSuchExample
 
 from purebp.errors import PurebpError
 from purebp.verification.cases import Case, cases_of, first_line, fixed_cases, make_args, variants
@@ -26,7 +27,7 @@ TRANSFORMED = 2
 QUIET = settings(
     deadline=None,
     database=None,
-    suppress_health_check=list(HealthCheck),
+    suppress_health_check=tuple(HealthCheck),
     phases=[Phase.explicit, Phase.generate],
 )
 
@@ -199,7 +200,7 @@ def _shrink(name: str, probe: Probe, case: Case, seed: int) -> Failure | None:
             settings=settings(QUIET, max_examples=SHRINK, phases=[Phase.generate, Phase.shrink]),
             random=random.Random(seed),
         )
-    except hypothesis.errors.NoSuchExample:
+    except NoSuchExample:
         return None
     return CHECKS[name](probe, smallest).failure
 

@@ -1,0 +1,65 @@
+"""Every op of the catalogue against every check, on inputs that Hypothesis draws.
+
+The oracles are autodiff of the definition (`jax.vjp`, `jax.jacobian`) in float64 and finite
+differences of the forward pass; see purebp/verification.
+"""
+
+from functools import cache
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from purebp.catalog import OPS, families, find
+from purebp.errors import UnknownOpError
+from purebp.verification.cases import Variant, cases
+from purebp.verification.checks import CHECKS, ONCE
+from purebp.verification.probe import Probe
+from purebp.verification.report import describe
+from purebp.verification.target import Target, make_target
+
+
+@cache
+def target_of(name: str) -> Target:
+    return make_target(OPS[name])
+
+
+@cache
+def probe_of(name: str, variant: Variant) -> Probe:
+    return Probe(target_of(name), variant)
+
+
+@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("name", OPS)
+@given(data=st.data())
+@settings(suppress_health_check=list(HealthCheck), max_examples=15)
+def test_every_op_passes_every_check(name, check, data):
+    case = data.draw(cases(target_of(name)))
+    probe = probe_of(name, case.variant)
+    outcome = CHECKS[check](probe, probe.first if check in ONCE else case)
+    assume(not outcome.inconclusive)
+    assert outcome.failure is None, describe(outcome.failure)
+
+
+def test_names_are_unique_and_every_op_is_in_a_family():
+    listed = [op.name for ops in families().values() for op in ops]
+    assert len(listed) == len(set(listed))
+    assert set(listed) == set(OPS)
+
+
+@pytest.mark.parametrize("name", OPS)
+def test_every_op_documents_its_maths(name):
+    text = OPS[name].__doc__ or ""
+    for part in ("Maths", "Shapes", "Residuals", "Raises", "Source"):
+        assert f"{part}:" in text, f"{name} does not document its {part}"
+
+
+@pytest.mark.parametrize("name", OPS)
+def test_a_tolerance_of_its_own_has_a_reason(name):
+    tolerance = OPS[name].tolerance
+    assert tolerance == type(tolerance)() or tolerance.reason
+
+
+def test_an_unknown_name_is_refused_with_the_nearest_one():
+    with pytest.raises(UnknownOpError, match="unknown op 'sigmoi'; did you mean 'sigmoid'?"):
+        find("sigmoi")
