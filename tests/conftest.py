@@ -12,9 +12,9 @@ os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {DEVICES}".strip()
 from hypothesis import HealthCheck, settings  # noqa: E402 - the flags come before JAX
 from jaxtyping import install_import_hook  # noqa: E402
 
-import tests.shape_checks  # noqa: E402, F401 - the hook finds it as an attribute of `tests`
+from tests import shape_checks  # noqa: E402
 
-install_import_hook("purebp", "tests.shape_checks.check")
+install_import_hook("purebp", f"{shape_checks.__name__}.check")
 
 # A first call compiles, which takes long and says nothing about the property.
 COMPILES = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
