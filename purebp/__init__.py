@@ -15,6 +15,7 @@ from purebp.errors import (
 )
 from purebp.gate import Gate
 from purebp.op import Op
+from purebp.verification import CheckReport, Report, verify
 
 __version__ = "0.1.0"
 
@@ -22,10 +23,12 @@ __all__ = [
     "ArgumentError",
     "CotangentError",
     "DtypeError",
+    "CheckReport",
     "Gate",
     "Op",
     "OptionError",
     "PurebpError",
+    "Report",
     "ResidualsError",
     "ShapeError",
     "TargetError",
@@ -35,4 +38,5 @@ __all__ = [
     "fanout",
     "parallel",
     "skip",
+    "verify",
 ]

@@ -177,7 +177,8 @@ def check_finite_differences(probe: Probe, case: Case) -> Outcome:
     magnitude = float(np.abs(found.y_bar) @ np.abs(found.truth.y))
     with enable_x64(True):
         estimate = slopes(probe.scalar_forward(found.rest, found.y_bar), x, indices, magnitude)
-    wanted = 1e-5 * (size[indices] + np.abs(found.hand64.bars[indices]))
+    seen = np.abs(estimate.values) + np.abs(found.hand64.bars[indices])
+    wanted = 1e-5 * (size[indices] + seen) + TINY64
     sure = np.isfinite(estimate.bars) & (estimate.bars <= wanted)
     if not sure.any():
         return Outcome(

@@ -1,0 +1,46 @@
+"""Finite differences: the error bar is honest, and as large as a kink."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from purebp.verification.differences import slopes
+
+SMOOTH = {
+    "exp": (np.exp, np.exp),
+    "sin": (np.sin, np.cos),
+    "cube": (lambda x: x**3, lambda x: 3 * x**2),
+    "tanh": (np.tanh, lambda x: 1 / np.cosh(x) ** 2),
+}
+
+
+def slope_of(f, x):
+    found = slopes(lambda points: f(points[:, 0]), np.array([x]), np.array([0]), abs(float(f(x))))
+    return float(found.values[0]), float(found.bars[0])
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+@given(x=st.floats(-3, 3))
+def test_the_right_slope_is_within_the_bar_and_the_bar_is_small(name, x):
+    f, derivative = SMOOTH[name]
+    value, bar = slope_of(f, x)
+    assert abs(value - derivative(x)) <= 3 * bar + 1e-13
+    assert bar <= 1e-6 * (1 + abs(derivative(x)))
+
+
+@pytest.mark.parametrize("x", [0.0, 1.0, -2.5])
+def test_at_a_kink_the_bar_is_as_large_as_the_kink(x):
+    _, bar = slope_of(lambda points: np.abs(points - x), x)
+    assert bar >= 1.0
+
+
+def test_a_wrong_slope_is_outside_of_the_bar():
+    value, bar = slope_of(np.exp, 1.0)
+    assert abs(value - 1.0001 * np.e) > 3 * bar
+
+
+def test_each_coordinate_is_moved_alone():
+    x = np.array([1.0, 2.0, 3.0])
+    found = slopes(lambda p: p[:, 0] * p[:, 1] ** 2 + p[:, 2], x, np.array([0, 1]), 10.0)
+    np.testing.assert_allclose(found.values, [4.0, 4.0], rtol=1e-9)

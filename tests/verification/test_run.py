@@ -1,0 +1,132 @@
+"""`purebp.verify` as a user calls it."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import purebp
+from purebp import gates
+from purebp.errors import OptionError, TargetError, VerificationError
+
+
+def scale(x, *, factor=2.0):
+    return factor * x
+
+
+def scale_fwd(x, *, factor=2.0):
+    return factor * x, None
+
+
+def scale_bwd(res, g, *, factor=2.0):
+    return (factor * g,)
+
+
+def fixed_bwd(res, g):
+    return (2.0 * g,)
+
+
+@jax.custom_vjp
+def cube(x):
+    return x**3
+
+
+cube.defvjp(lambda x: (x**3, x), lambda x, g: (3 * x**2 * g,))
+
+
+def test_an_op_a_pair_and_a_custom_vjp_pass():
+    for report in (
+        purebp.verify(gates.square, max_examples=1),
+        purebp.verify((scale_fwd, scale_bwd), jnp.ones((2, 3))),
+        purebp.verify(cube, np.array([1.0, -2.0])),
+    ):
+        assert report.ok, str(report)
+        assert report.verdict == "pass"
+        assert not report.failures
+        report.raise_if_failed()
+
+
+def test_static_tries_every_value_of_a_list():
+    right = purebp.verify(
+        (scale_fwd, scale_bwd), shapes="n", static={"factor": [2.0, 3.0]}, max_examples=1
+    )
+    assert right.ok, str(right)
+    wrong = purebp.verify(
+        (scale_fwd, fixed_bwd), shapes="n", static={"factor": [2.0, 3.0]}, max_examples=1
+    )
+    assert wrong.verdict == "fail"
+    assert "factor=3.0" in wrong.failures[0].case
+
+
+def test_a_wrong_gradient_fails_with_the_numbers_and_raises_on_demand():
+    report = purebp.verify((scale_fwd, fixed_bwd), shapes="n", reference=lambda x: 4 * x)
+    assert report.verdict == "fail"
+    assert "gradient float64 failed: cotangent of x" in str(report)
+    with pytest.raises(VerificationError, match="gradient float64 failed"):
+        report.raise_if_failed()
+    parsed = json.loads(report.to_json())
+    assert parsed["verdict"] == "fail"
+    assert parsed["failures"]
+
+
+def test_the_same_seed_gives_the_same_report():
+    first = purebp.verify((scale_fwd, fixed_bwd), shapes="n", reference=jnp.sin, seed=5)
+    second = purebp.verify((scale_fwd, fixed_bwd), shapes="n", reference=jnp.sin, seed=5)
+    assert str(first) == str(second)
+    assert first == second
+
+
+def test_rtol_and_atol_replace_the_tolerance():
+    def near(res, g):
+        return (2.0002 * g,)
+
+    assert purebp.verify((scale_fwd, near), shapes="n", max_examples=1).verdict == "fail"
+    report = purebp.verify((scale_fwd, near), shapes="n", rtol=1e-3, max_examples=1)
+    assert report.checks["gradient float64"].verdict == "pass"
+    report = purebp.verify((scale_fwd, near), shapes="n", atol=10.0, max_examples=1)
+    assert report.checks["gradient float64"].verdict == "pass"
+
+
+def test_a_backward_pass_that_raises_or_returns_too_few_is_a_failure_not_a_crash():
+    def raising(res, g):
+        raise ValueError("boom")
+
+    def too_few(res, g):
+        return ()
+
+    report = purebp.verify((scale_fwd, raising), shapes="n")
+    assert report.verdict == "fail"
+    assert "bwd raised ValueError: boom" in str(report)
+    assert report.checks["jacobian"].verdict == "not run"
+    report = purebp.verify((scale_fwd, too_few), shapes="n")
+    assert "bwd returned 0 cotangents, expected 1" in str(report)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "text"),
+    [
+        (lambda: purebp.verify(jnp.sin), TargetError, "cannot verify a .*expected a purebp Op"),
+        (lambda: purebp.verify((scale_fwd, scale_bwd)), TargetError, "give example arguments"),
+        (
+            lambda: purebp.verify((scale_fwd, scale_bwd), shapes="a, b"),
+            TargetError,
+            "shapes has 2 groups .* expected 1",
+        ),
+        (
+            lambda: purebp.verify((scale_fwd, scale_bwd), shapes="a", static={"facto": 2}),
+            OptionError,
+            "no option 'facto'; did you mean 'factor'",
+        ),
+        (
+            lambda: purebp.verify(gates.matmul, jnp.ones((2, 3)), jnp.ones((4, 5))),
+            TargetError,
+            "expected .3, 5. from axis -1 of x",
+        ),
+    ],
+)
+def test_what_cannot_be_verified_is_refused_in_one_line(call, error, text):
+    with pytest.raises(error, match=text) as caught:
+        call()
+    assert "\n" not in str(caught.value)
