@@ -36,7 +36,7 @@ test: $(READY) ## set up, then run the whole property-test suite
 lint: $(READY) ## set up, then style, formatting, types and the import contract
 	@status=0; \
 	for check in "ruff check ." "ruff format --check ." \
-			"pyright --pythonpath $(BIN)/python" "lint-imports --no-logo"; do \
+			"pyright --pythonpath $(BIN)/python" "lint-imports --no-logo --no-cache"; do \
 		echo "$(BIN)/$$check"; \
 		$(BIN)/$$check || status=1; \
 	done; \
@@ -80,5 +80,5 @@ constraints: ## make the locks anew, with the newest release of each package (ne
 	done
 
 clean: ## remove everything that the other targets made
-	rm -rf $(VENV) build dist .hypothesis .import_linter_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist .hypothesis .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
