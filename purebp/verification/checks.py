@@ -174,7 +174,7 @@ def check_finite_differences(probe: Probe, case: Case) -> Outcome:
     indices = np.sort(rng.permutation(x.size)[:COORDINATES])
     if not indices.size:
         return Outcome()
-    magnitude = float(np.abs(found.y_bar) @ np.abs(found.truth.y))
+    magnitude = float(np.abs(found.y_bar) @ np.abs(found.truth.y) + size @ np.abs(x))
     with enable_x64(True):
         estimate = slopes(probe.scalar_forward(found.rest, found.y_bar), x, indices, magnitude)
     seen = np.abs(estimate.values) + np.abs(found.hand64.bars[indices])

@@ -29,7 +29,8 @@ class Slopes(NamedTuple):
 def slopes(f: Scalars, x: np.ndarray, indices: np.ndarray, magnitude: float) -> Slopes:
     """The slope of f along each coordinate in `indices`; f takes a batch of points.
 
-    `magnitude` bounds the terms that f adds up, and so its rounding noise.
+    `magnitude` bounds the terms that f adds up, and what f changes by when x changes relatively
+    by 1: both times the unit of rounding are its noise.
     """
     base = f(x[None])[0]
     floor = 0.1 * float(np.sqrt(np.mean(x**2))) if x.size else 1.0

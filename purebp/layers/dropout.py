@@ -1,0 +1,56 @@
+"""Dropout: a random mask, redrawn in the backward pass instead of stored."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from purebp.errors import OptionError
+from purebp.op import KEY, Op
+
+
+def dropout_definition(
+    x: Float[Array, "*s"], key: PRNGKeyArray, *, rate: float = 0.5
+) -> Float[Array, "*s"]:
+    """y = x m / (1 - rate), m a mask of ones with probability 1 - rate ("inverted" dropout).
+
+    Maths: y = m x / (1 - rate); x_bar = m y_bar / (1 - rate).
+    Shapes: y and x_bar are shaped like x; key is one PRNG key.
+    Residuals: the key. The same key draws the same mask again, so that no mask is stored.
+    Kinks: none.
+    Raises: OptionError for a rate below 0 or not below 1, DtypeError for integers.
+    Source: Srivastava et al. 2014, "Dropout"; CS231n, assignment 2.
+    """
+    mask = jax.random.bernoulli(key, jnp.float32(1 - rate), x.shape).astype(x.dtype)
+    return x * mask / (1 - rate)
+
+
+def dropout_fwd(x: Array, key: PRNGKeyArray, *, rate: float = 0.5) -> tuple[Array, PRNGKeyArray]:
+    return _drop(x, key, rate), key
+
+
+def dropout_bwd(key: PRNGKeyArray, y_bar: Array, *, rate: float = 0.5) -> tuple[Array, None]:
+    return _drop(y_bar, key, rate), None
+
+
+def _drop(x: Array, key: PRNGKeyArray, rate: float) -> Array:
+    """The mask is drawn in float32 in every precision, so that it is the same in each."""
+    keep = jax.random.bernoulli(key, jnp.float32(1 - rate), x.shape)
+    return jnp.where(keep, x / (1 - rate), jnp.zeros_like(x))
+
+
+def check_rate(x: Array, key: PRNGKeyArray, *, rate: float) -> None:
+    """Raise unless some entries are kept."""
+    if not 0 <= rate < 1:
+        raise OptionError(f"dropout: rate is {rate}, expected a number from 0 to below 1")
+
+
+dropout = Op(
+    dropout_fwd,
+    dropout_bwd,
+    definition=dropout_definition,
+    options={"rate": (0.5, 0.0, 0.2)},
+    domains={"key": KEY},
+    check=check_rate,
+)
+
+OPS = (dropout,)
