@@ -1,8 +1,9 @@
 """Pairs from pairs. A net is written as its layers; its backward pass is theirs in reverse.
 
 Each combination is an Op. `params[i]` is the tuple of the arguments that op i takes besides the
-value that is carried. A carried tuple is handed on as several leading arguments. Where a value
-goes to several ops, the gradients add.
+value that is carried. A carried tuple is handed on as several leading arguments, except to another
+chain, fanout or skip, which takes it whole. Where a value goes to several ops, the gradients add.
+If an op has aux output, the combination has too: a tuple with one entry for each op.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,11 +12,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from purebp.errors import ArgumentError
+from purebp.errors import ArgumentError, ShapeError, in_words
 from purebp.op import Op
-from purebp.residuals import Static
+from purebp.residuals import Residuals, Static, spec_of
 
-Params = Sequence[tuple[Any, ...]] | None
+Params = Sequence[Sequence[Any]] | None
 
 
 def chain(*ops: Op, name: str = "") -> Op:
@@ -27,48 +28,45 @@ def chain(*ops: Op, name: str = "") -> Op:
     Raises: ArgumentError if params does not have one tuple for each op.
     Source: the chain rule; CS231n, lecture 4.
 
-    If an op has aux output, the chain has too: a tuple with one entry for each op.
-
     >>> from purebp.gates import add, mul
     >>> f = chain(add, mul)
     >>> y, res = f.fwd((-2.0, 5.0), ((), (-4.0,)))
     >>> float(y), [float(bar) for bar in f.bwd(res, 1.0)[0]]
     (-12.0, [-4.0, -4.0])
     """
-    name = name or _name("chain", ops)
+    name = _name("chain", name, ops)
     has_aux = any(op.has_aux for op in ops)
 
     def definition(x: Any, params: Params = None) -> Any:
-        extras = _extras(name, ops, params)
         y, aux = x, list[Any]()
-        for op, extra in zip(ops, extras, strict=True):
-            y, more = _split_aux(op, op.define(*_spread(y), *extra))
+        for op, extra in zip(ops, _extras(name, ops, params), strict=True):
+            y, more = _split_aux(op, op.define(*_leading(op, y), *extra))
             aux.append(more)
         return (y, tuple(aux)) if has_aux else y
 
     def forward(x: Any, params: Params = None) -> Any:
         extras = _extras(name, ops, params)
-        y, aux, saved, carried = x, list[Any](), list[Any](), list[int]()
+        y, aux, saved, carried = x, list[Any](), list[Residuals](), list[Any]()
         for op, extra in zip(ops, extras, strict=True):
-            carried.append(len(_spread(y)))
-            out, res = op.fwd(*_spread(y), *extra)
+            carried.append(y)
+            out, res = op.fwd(*_leading(op, y), *extra)
             y, more = _split_aux(op, out)
             aux.append(more)
             saved.append(res)
         out = (y, tuple(aux)) if has_aux else y
-        return out, (tuple(saved), Static(_Layout.of(x, params, extras, carried)))
+        return out, (tuple(saved), Static(_layout(ops, carried, params, extras)))
 
     def backward(res: Any, y_bar: Any) -> tuple[Any, Any]:
         saved, layout = res[0], res[1].value
-        params_bar = list[tuple[Any, ...]]()
-        bars: tuple[Any, ...] = ()
+        params_bar = list[Any]()
         for index, op in reversed(list(enumerate(ops))):
-            bars, extra_bars = layout.split(index, op.bwd(saved[index], y_bar))
-            params_bar.append(extra_bars)
-            y_bar = bars[0] if len(bars) == 1 else bars
-        return bars if layout.spread else bars[0], layout.params_bar(reversed(params_bar))
+            y_bar, extra_bar = layout.split(index, op.bwd(saved[index], y_bar))
+            params_bar.append(extra_bar)
+        return y_bar, layout.params_bar(reversed(params_bar))
 
-    return Op(forward, backward, definition=definition, name=name, has_aux=has_aux)
+    return Op(
+        forward, backward, definition=definition, name=name, has_aux=has_aux, takes_tuple=True
+    )
 
 
 def parallel(*ops: Op, name: str = "") -> Op:
@@ -85,7 +83,8 @@ def parallel(*ops: Op, name: str = "") -> Op:
     >>> [float(bar) for bar in parallel(exp, square).bwd(res, (1.0, 1.0))]
     [1.0, 6.0]
     """
-    name = name or _name("parallel", ops)
+    name = _name("parallel", name, ops)
+    has_aux = any(op.has_aux for op in ops)
 
     def split(args: tuple[Any, ...]) -> tuple[tuple[Any, ...], Params]:
         if len(args) not in (len(ops), len(ops) + 1):
@@ -97,25 +96,25 @@ def parallel(*ops: Op, name: str = "") -> Op:
 
     def definition(*args: Any) -> Any:
         xs, params = split(args)
-        extras = _extras(name, ops, params)
-        return tuple(op.define(x, *e) for op, x, e in zip(ops, xs, extras, strict=True))
+        each = zip(ops, xs, _extras(name, ops, params), strict=True)
+        return _gather(ops, [op.define(*_leading(op, x), *extra) for op, x, extra in each])
 
     def forward(*args: Any) -> Any:
         xs, params = split(args)
         extras = _extras(name, ops, params)
-        pairs = [op.fwd(x, *e) for op, x, e in zip(ops, xs, extras, strict=True)]
-        saved = tuple(res for _, res in pairs)
-        layout = Static((_Layout.of(xs, params, extras, [1] * len(ops)), len(args) > len(ops)))
-        return tuple(y for y, _ in pairs), (saved, layout)
+        each = zip(ops, xs, extras, strict=True)
+        pairs = [op.fwd(*_leading(op, x), *extra) for op, x, extra in each]
+        layout = Static((_layout(ops, xs, params, extras), len(args) > len(ops)))
+        return _gather(ops, [y for y, _ in pairs]), (tuple(res for _, res in pairs), layout)
 
     def backward(res: Any, y_bar: Any) -> tuple[Any, ...]:
         saved, (layout, with_params) = res[0], res[1].value
         each = zip(ops, saved, y_bar, strict=True)
         bars = [layout.split(i, op.bwd(r, bar)) for i, (op, r, bar) in enumerate(each)]
-        xs_bar = tuple(x_bars[0] for x_bars, _ in bars)
+        xs_bar = tuple(x_bar for x_bar, _ in bars)
         return (*xs_bar, layout.params_bar(more for _, more in bars)) if with_params else xs_bar
 
-    return Op(forward, backward, definition=definition, name=name)
+    return Op(forward, backward, definition=definition, name=name, has_aux=has_aux)
 
 
 def fanout(*ops: Op, name: str = "") -> Op:
@@ -132,29 +131,32 @@ def fanout(*ops: Op, name: str = "") -> Op:
     >>> float(fanout(identity, square).bwd(res, (1.0, 1.0))[0])
     7.0
     """
-    name = name or _name("fanout", ops)
+    name = _name("fanout", name, ops)
+    has_aux = any(op.has_aux for op in ops)
 
     def definition(x: Any, params: Params = None) -> Any:
-        extras = _extras(name, ops, params)
-        return tuple(op.define(*_spread(x), *extra) for op, extra in zip(ops, extras, strict=True))
+        each = zip(ops, _extras(name, ops, params), strict=True)
+        return _gather(ops, [op.define(*_leading(op, x), *extra) for op, extra in each])
 
     def forward(x: Any, params: Params = None) -> Any:
         extras = _extras(name, ops, params)
-        pairs = [op.fwd(*_spread(x), *extra) for op, extra in zip(ops, extras, strict=True)]
-        saved = tuple(res for _, res in pairs)
-        layout = Static(_Layout.of(x, params, extras, [len(_spread(x))] * len(ops)))
-        return tuple(y for y, _ in pairs), (saved, layout)
+        each = zip(ops, extras, strict=True)
+        pairs = [op.fwd(*_leading(op, x), *extra) for op, extra in each]
+        layout = Static(_layout(ops, [x] * len(ops), params, extras))
+        return _gather(ops, [y for y, _ in pairs]), (tuple(res for _, res in pairs), layout)
 
     def backward(res: Any, y_bar: Any) -> tuple[Any, Any]:
         saved, layout = res[0], res[1].value
         each = zip(ops, saved, y_bar, strict=True)
         bars = [layout.split(i, op.bwd(r, bar)) for i, (op, r, bar) in enumerate(each)]
         total = bars[0][0]
-        for x_bars, _ in bars[1:]:
-            total = jax.tree.map(jnp.add, total, x_bars)
-        return total if layout.spread else total[0], layout.params_bar(more for _, more in bars)
+        for x_bar, _ in bars[1:]:
+            total = jax.tree.map(_add, total, x_bar, is_leaf=_is_none)
+        return total, layout.params_bar(more for _, more in bars)
 
-    return Op(forward, backward, definition=definition, name=name)
+    return Op(
+        forward, backward, definition=definition, name=name, has_aux=has_aux, takes_tuple=True
+    )
 
 
 def skip(*ops: Op, name: str = "") -> Op:
@@ -162,8 +164,8 @@ def skip(*ops: Op, name: str = "") -> Op:
 
     Maths: y = x + g(x); x_bar = y_bar + x_bar of g.
     Shapes: g keeps the shape of x.
-    Residuals: those of the ops.
-    Raises: ArgumentError if params does not have one tuple for each op.
+    Residuals: those of the ops; of x only its dtype.
+    Raises: ArgumentError if params does not fit the ops, ShapeError if g does not keep the shape.
     Source: He et al. 2015, "Deep residual learning", equation 1.
 
     >>> from purebp.gates import square
@@ -171,64 +173,112 @@ def skip(*ops: Op, name: str = "") -> Op:
     >>> float(y), float(skip(square).bwd(res, 1.0)[0])
     (12.0, 7.0)
     """
-    name = name or _name("skip", ops)
-    inner = chain(*ops)
+    name = _name("skip", name, ops)
+    inner = chain(*ops, name=name)
+
+    def plus(x: Any, out: Any) -> Any:
+        g, aux = _split_aux(inner, out)
+        if isinstance(x, tuple) or isinstance(g, tuple):
+            raise ArgumentError(f"{name}: x or what the ops return is a tuple, expected one array")
+        if jnp.shape(g) != jnp.shape(x):
+            raise ShapeError(
+                f"{name}: the ops return shape {jnp.shape(g)}, expected {jnp.shape(x)} like x"
+            )
+        return (x + g, aux) if inner.has_aux else x + g
 
     def definition(x: Any, params: Params = None) -> Any:
-        y, aux = _split_aux(inner, inner.define(x, params))
-        return (x + y, aux) if inner.has_aux else x + y
+        return plus(x, inner.define(x, params))
 
     def forward(x: Any, params: Params = None) -> Any:
         out, res = inner.fwd(x, params)
-        y, aux = _split_aux(inner, out)
-        return (x + y, aux) if inner.has_aux else x + y, res
+        return plus(x, out), (res, spec_of(jnp.asarray(x)))
 
     def backward(res: Any, y_bar: Any) -> tuple[Any, Any]:
-        x_bar, params_bar = inner.bwd(res, y_bar)
-        return x_bar + y_bar, params_bar
+        saved, x_spec = res
+        (g_spec,) = saved.output[1]
+        x_bar, params_bar = inner.bwd(saved, y_bar.astype(g_spec.dtype))
+        return x_bar + y_bar.astype(x_spec.dtype), params_bar
 
-    return Op(forward, backward, definition=definition, name=name, has_aux=inner.has_aux)
+    return Op(
+        forward, backward, definition=definition, name=name, has_aux=inner.has_aux, takes_tuple=True
+    )
+
+
+class _Carried(NamedTuple):
+    """How an op took a value: whole (no `kind`), or a tuple as `width` leading arguments."""
+
+    kind: type | None
+    width: int
+
+    def join(self, bars: tuple[Any, ...]) -> Any:
+        """The cotangent of the value, out of those of the leading arguments."""
+        return bars[0] if self.kind is None else _pack(self.kind, bars[: self.width])
 
 
 class _Layout(NamedTuple):
-    """How the arguments came, so that the cotangents go back in the same containers.
+    """How the arguments came, so that the cotangents go back in the same containers."""
 
-    For each op: how many leading arguments were carried, and how many came from params.
-    """
+    carried: tuple[_Carried, ...]
+    params: type | None
+    extras: tuple[tuple[type, int], ...]
 
-    spread: bool
-    kind: type | None
-    carried: tuple[int, ...]
-    counts: tuple[int, ...]
+    def split(self, index: int, bars: tuple[Any, ...]) -> tuple[Any, Any]:
+        """The cotangents of op `index`: that of the carried value, those of its params."""
+        carried, (kind, count) = self.carried[index], self.extras[index]
+        extra_bars = bars[carried.width : carried.width + count]
+        return carried.join(bars), _pack(kind, extra_bars)
 
-    @classmethod
-    def of(
-        cls, x: Any, params: Params, extras: Sequence[tuple[Any, ...]], carried: list[int]
-    ) -> "_Layout":
-        kind = None if params is None else list if isinstance(params, list) else tuple
-        counts = tuple(len(extra) for extra in extras)
-        return cls(isinstance(x, tuple), kind, tuple(carried), counts)
-
-    def split(self, index: int, bars: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-        """The cotangents of op `index`: those of the carried values, those of its params."""
-        carried = self.carried[index]
-        return bars[:carried], bars[carried : carried + self.counts[index]]
-
-    def params_bar(self, bars: Iterable[tuple[Any, ...]]) -> Any:
-        return None if self.kind is None else self.kind(tuple(bar) for bar in bars)
+    def params_bar(self, bars: Iterable[Any]) -> Any:
+        return None if self.params is None else _pack(self.params, bars)
 
 
-def _spread(x: Any) -> tuple[Any, ...]:
-    return tuple(x) if isinstance(x, tuple) else (x,)
+def _layout(
+    ops: tuple[Op, ...], values: Sequence[Any], params: Params, extras: Sequence[Sequence[Any]]
+) -> _Layout:
+    carried = tuple(
+        _Carried(type(value), len(value)) if _is_spread(op, value) else _Carried(None, 1)
+        for op, value in zip(ops, values, strict=True)
+    )
+    kind = None if params is None else type(params)
+    return _Layout(carried, kind, tuple((type(extra), len(extra)) for extra in extras))
+
+
+def _pack(kind: Any, values: Iterable[Any]) -> Any:
+    return kind(*values) if hasattr(kind, "_fields") else kind(values)
+
+
+def _is_spread(op: Op, x: Any) -> bool:
+    return isinstance(x, tuple) and not op.takes_tuple
+
+
+def _leading(op: Op, x: Any) -> tuple[Any, ...]:
+    return tuple(x) if _is_spread(op, x) else (x,)
 
 
 def _split_aux(op: Op, out: Any) -> tuple[Any, Any]:
     return out if op.has_aux else (out, None)
 
 
-def _extras(name: str, ops: tuple[Op, ...], params: Params) -> Sequence[tuple[Any, ...]]:
+def _gather(ops: tuple[Op, ...], outs: Iterable[Any]) -> Any:
+    ys, aux = zip(*map(_split_aux, ops, outs), strict=True)
+    return (ys, aux) if any(op.has_aux for op in ops) else ys
+
+
+def _add(x_bar: Any, more: Any) -> Any:
+    return more if x_bar is None else x_bar if more is None else x_bar + more
+
+
+def _is_none(x: Any) -> bool:
+    return x is None
+
+
+def _extras(name: str, ops: tuple[Op, ...], params: Any) -> Sequence[Sequence[Any]]:
     if params is None:
         return [()] * len(ops)
+    if not isinstance(params, tuple | list):
+        raise ArgumentError(
+            f"{name}: params is {in_words(params)}, expected a tuple with a tuple for each op"
+        )
     if len(params) != len(ops):
         raise ArgumentError(
             f"{name}: params has {len(params)} entries, expected {len(ops)}, a tuple for each op"
@@ -236,10 +286,15 @@ def _extras(name: str, ops: tuple[Op, ...], params: Params) -> Sequence[tuple[An
     for op, extra in zip(ops, params, strict=True):
         if not isinstance(extra, tuple | list):
             raise ArgumentError(
-                f"{name}: the params of {op.name} are a {type(extra).__name__}, expected a tuple"
+                f"{name}: the params of {op.name} are {in_words(extra)}, expected a tuple"
             )
     return params
 
 
-def _name(kind: str, ops: tuple[Op, ...]) -> str:
-    return f"{kind}({', '.join(op.name for op in ops)})"
+def _name(kind: str, name: str, ops: tuple[Op, ...]) -> str:
+    if not ops:
+        raise ArgumentError(f"{kind}: no ops, expected at least one")
+    for index, op in enumerate(ops):
+        if not isinstance(op, Op):
+            raise ArgumentError(f"{kind}: op {index} is {in_words(op)}, expected a purebp Op")
+    return name or f"{kind}({', '.join(op.name for op in ops)})"

@@ -1,5 +1,7 @@
 """The exceptions of purebp. A message names the op, the argument, what was expected, what came."""
 
+from typing import Any
+
 
 class PurebpError(Exception):
     """The base of every error that purebp raises itself."""
@@ -50,3 +52,14 @@ class MissingPackageError(PurebpError, ImportError):
 
 class VerificationError(PurebpError, AssertionError):
     """A gradient was found to be wrong."""
+
+
+def in_words(value: Any) -> str:
+    """What kind of thing came, for messages: `an array of shape (2,)`, `a tuple of 3`, `a str`."""
+    if value is None:
+        return "None"
+    if hasattr(value, "dtype") and hasattr(value, "shape"):
+        return f"an array of shape {tuple(value.shape)}"
+    name = type(value).__name__
+    article = "an" if name[0] in "aeiouAEIOU" else "a"
+    return f"{article} {name}" + (f" of {len(value)}" if isinstance(value, tuple | list) else "")

@@ -19,7 +19,13 @@ import jax
 import numpy as np
 
 from purebp.compat import unify_varying
-from purebp.errors import ArgumentError, CotangentError, OptionError, ResidualsError
+from purebp.errors import (
+    ArgumentError,
+    CotangentError,
+    OptionError,
+    ResidualsError,
+    in_words,
+)
 from purebp.residuals import Residuals, check_cotangent, output_specs
 from purebp.signature import Signature, as_array, check_arrays, read_signature
 
@@ -80,6 +86,7 @@ class Op:
         kinks: where the definition has no derivative, and the convention taken there.
         tolerance: the allowed error, with a reason where it is not the default.
         has_aux: the output is `(y, aux)`; aux is not differentiated and `bwd` takes `y_bar` alone.
+        takes_tuple: the first argument may be a tuple; `chain` and the like hand it over whole.
         example: `numpy.random.Generator -> arguments`, for arguments that are not single arrays.
         name: by default the name of the definition.
 
@@ -103,6 +110,7 @@ class Op:
     kinks: str = ""
     tolerance: Tolerance = STRICT
     has_aux: bool = False
+    takes_tuple: bool = False
     example: Callable[[np.random.Generator], tuple[Any, ...]] | None = None
     name: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -146,16 +154,16 @@ class Op:
     def bwd(self, res: Residuals, y_bar: Any) -> tuple[Any, ...]:
         """The backward pass: one cotangent for each argument, `None` where there is none."""
         if not isinstance(res, Residuals) or res.saved_by != self.name:
-            came = res.saved_by if isinstance(res, Residuals) else type(res).__name__
+            came = f"from {res.saved_by}" if isinstance(res, Residuals) else in_words(res)
             raise ResidualsError(
-                f"{self.name}: res is from {came}, expected the residuals of {self.name}.fwd"
+                f"{self.name}: res is {came}, expected the residuals of {self.name}.fwd"
             )
         y_bar = check_cotangent(self.name, res.output, y_bar)
         options = {k: v for k, v in res.settings if k in self._backward_options}
         bars = self.backward(res.values, y_bar, **options)
         if not isinstance(bars, tuple | list):
             raise CotangentError(
-                f"{self.name}: bwd returned a {type(bars).__name__}, expected a tuple of "
+                f"{self.name}: bwd returned {in_words(bars)}, expected a tuple of "
                 f"{res.arity}, one cotangent for each argument; write `return x_bar,`"
             )
         if len(bars) != res.arity:  # type: ignore[reportUnknownArgumentType]  # any tuple may come
@@ -179,13 +187,21 @@ class Op:
         return other
 
     def _run_forward(self, settings: tuple[tuple[str, Any], ...], *arrays: Any) -> Any:
-        out, values = self.forward(*arrays, **dict(settings))
-        output = output_specs(out[0] if self.has_aux else out)
-        return out, Residuals(values, self.name, settings, output, len(arrays))
+        out, values = self._pair("fwd", self.forward(*arrays, **dict(settings)), "(y, residuals)")
+        y = self._pair("the output", out, "(y, aux)")[0] if self.has_aux else out
+        return out, Residuals(values, self.name, settings, output_specs(y), len(arrays))
+
+    def _pair(self, source: str, came: Any, expected: str) -> tuple[Any, Any]:
+        if not isinstance(came, tuple) or len(came) != 2:  # type: ignore[reportUnknownArgumentType]  # any tuple may come
+            verb = "returned" if source == "fwd" else "is"
+            raise ResidualsError(
+                f"{self.name}: {source} {verb} {in_words(came)}, expected the pair {expected}"
+            )
+        return cast(tuple[Any, Any], came)
 
     def _differentiable(self, settings: tuple[tuple[str, Any], ...]) -> Function:
         def call(*arrays: Any) -> Any:
-            return self.forward(*arrays, **dict(settings))[0]
+            return self._run_forward(settings, *arrays)[0]
 
         def call_bwd(res: Residuals, y_bar: Any) -> tuple[Any, ...]:
             return self.bwd(res, y_bar[0] if self.has_aux else y_bar)

@@ -56,7 +56,8 @@ class Residuals:
 def output_specs(y: Any) -> tuple[Any, tuple[Spec, ...]]:
     """The tree, and the shape and dtype of each array of an output."""
     leaves, tree = jax.tree.flatten(y)
-    return tree, tuple(spec_of(leaf) for leaf in leaves)
+    arrays = [leaf if hasattr(leaf, "dtype") else jnp.asarray(leaf) for leaf in leaves]
+    return tree, tuple(map(spec_of, arrays))
 
 
 def check_cotangent(op: str, output: tuple[Any, tuple[Spec, ...]], y_bar: Any) -> Any:

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from purebp.errors import ArgumentError, DtypeError, ShapeError
+from purebp.errors import ArgumentError, DtypeError, ShapeError, in_words
 
 
 class Dim(NamedTuple):
@@ -31,7 +31,7 @@ class Dim(NamedTuple):
 
 
 class ArraySpec(NamedTuple):
-    """What one annotation asks of an array."""
+    """What one annotation asks of an array; no `dtypes`: any will do."""
 
     dims: tuple[Dim, ...]
     dtypes: tuple[str, ...]
@@ -102,19 +102,24 @@ def _array_specs(annotation: Any) -> tuple[ArraySpec, ...]:
         return tuple(spec for specs in found for spec in specs)
     if not hasattr(annotation, "dim_str"):
         return ()
-    return (ArraySpec(parse_dims(annotation.dim_str), tuple(annotation.dtypes)),)
+    dtypes = annotation.dtypes if isinstance(annotation.dtypes, tuple | list) else ()  # Shaped: any
+    return (ArraySpec(parse_dims(annotation.dim_str), tuple(dtypes)),)
 
 
 def parse_dims(text: str) -> tuple[Dim, ...]:
-    """Parse `"*batch d 3"` as jaxtyping does: `*` several axes, `#` may be 1, `_` any size."""
+    """Parse `"*batch d 3"` as jaxtyping does: `*` several axes, `#` may be 1, `_` any size.
+
+    `?` and the name in `rows=4` only serve the reader.
+    """
     return tuple(_parse_dim(word, index) for index, word in enumerate(text.split()))
 
 
 def _parse_dim(word: str, index: int) -> Dim:
     if word in {"...", "_"}:
         return Dim(f"_{index}", variadic=word == "...")
-    marks = word[: len(word) - len(word.lstrip("*#"))]
-    return Dim(word.lstrip("*#"), "*" in marks, "#" in marks)
+    name = word.lstrip("*#?")
+    marks = word[: len(word) - len(name)]
+    return Dim(name.partition("=")[2] or name, "*" in marks, "#" in marks)
 
 
 def as_array(op: str, name: str, value: Any) -> Any:
@@ -124,8 +129,9 @@ def as_array(op: str, name: str, value: Any) -> Any:
     try:
         return jnp.asarray(value)
     except (TypeError, ValueError) as error:
-        came = type(value).__name__
-        raise DtypeError(f"{op}: {name} is a {came}, expected an array of numbers") from error
+        raise DtypeError(
+            f"{op}: {name} is {in_words(value)}, expected an array of numbers"
+        ) from error
 
 
 def check_arrays(op: str, parameters: Sequence[Parameter], values: Sequence[Any]) -> None:
@@ -142,11 +148,11 @@ def check_arrays(op: str, parameters: Sequence[Parameter], values: Sequence[Any]
 def _fitting_spec(op: str, parameter: Parameter, value: Any) -> ArraySpec:
     dtype = "prng_key" if jnp.issubdtype(value.dtype, jax.dtypes.prng_key) else str(value.dtype)
     for spec in parameter.specs:
-        if dtype in spec.dtypes:
+        if dtype in spec.dtypes or not spec.dtypes:
             return spec
     name, kind = parameter.name, parameter.specs[0].kind
     fix = ""
-    if kind == "a floating dtype" and np.issubdtype(value.dtype, np.number):
+    if kind == "a floating dtype" and jnp.issubdtype(value.dtype, jnp.integer):
         fix = f"; convert it, for example {name}.astype(jnp.float32)"
     if kind == "a PRNG key":
         fix = "; make one with jax.random.key(0)"
@@ -178,6 +184,8 @@ def _check_shape(
         if shape[axis] != expected and not (dim.broadcast and 1 in (shape[axis], expected)):
             wanted = (*shape[:axis], expected, *shape[axis + 1 :])
             raise ShapeError(f"{op}: {name} has shape {shape}, expected {wanted} from {source}")
+        if expected == 1 and dim.broadcast:
+            bound[dim.name] = (shape[axis], f"{place} of {name}")
         axis += 1
 
 

@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from purebp.errors import OptionError
 from purebp.gate import Gate
 
 
@@ -33,7 +34,7 @@ def branch_definition(x: Float[Array, "*s"], *, copies: int = 2) -> tuple[Float[
     Shapes: each y_i and x_bar are shaped like x.
     Residuals: none.
     Kinks: none.
-    Raises: DtypeError for integers.
+    Raises: OptionError for copies below 1, DtypeError for integers.
     Source: CS231n, lecture 4, gradients add at branches.
     """
     return (x,) * copies
@@ -46,6 +47,12 @@ def branch_x_bar(y_bars: tuple[Array, ...]) -> Array:
     return total
 
 
-branch = Gate(branch_definition, branch_x_bar, options={"copies": (2, 3)})
+def check_branch(x: Array, *, copies: int) -> None:
+    """Raise if there is not at least one copy."""
+    if not isinstance(copies, int) or copies < 1:
+        raise OptionError(f"branch: copies is {copies!r}, expected an integer of at least 1")
+
+
+branch = Gate(branch_definition, branch_x_bar, options={"copies": (2, 3)}, check=check_branch)
 
 OPS = (identity, branch)

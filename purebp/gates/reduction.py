@@ -1,6 +1,8 @@
 """Reduction gates: sum hands the upstream gradient to every entry, mean a share of it."""
 
 import math
+import operator
+from functools import partial
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -52,16 +54,23 @@ def mean_x_bar(y_bar: Array, x_spec: Spec, axis: Axis, keepdims: bool) -> Array:
     return jnp.broadcast_to(_restore_axes(y_bar / count, axis, keepdims), x_spec.shape)
 
 
-def check_axis(x: Array, *, axis: Axis, keepdims: bool) -> None:
-    """Raise if x has no such axis."""
-    if any(not -x.ndim <= i < x.ndim for i in _axes(axis, x.ndim)):
-        raise OptionError(f"reduction: axis is {axis}, expected an axis of x of shape {x.shape}")
+def check_axis(op: str, x: Array, *, axis: Axis, keepdims: bool) -> None:
+    """Raise if x has no such axis, or not twice."""
+    try:
+        axes = _axes(axis, x.ndim)
+    except TypeError:
+        axes = (x.ndim,)
+    inside = [i % x.ndim for i in axes if -x.ndim <= i < x.ndim]
+    if len(set(inside)) < len(axes):
+        raise OptionError(
+            f"{op}: axis is {axis!r}, expected None or axes of x of shape {x.shape}, each once"
+        )
 
 
 def _axes(axis: Axis, rank: int) -> tuple[int, ...]:
     if axis is None:
         return tuple(range(rank))
-    return (axis,) if isinstance(axis, int) else axis
+    return tuple(map(operator.index, axis if isinstance(axis, tuple) else (axis,)))
 
 
 def _restore_axes(y_bar: Array, axis: Axis, keepdims: bool) -> Array:
@@ -71,7 +80,13 @@ def _restore_axes(y_bar: Array, axis: Axis, keepdims: bool) -> Array:
 
 
 TRIED = {"axis": (None, 0, -1, (0, -1)), "keepdims": (False, True)}
-sum = Gate(sum_definition, sum_x_bar, options=TRIED, check=check_axis, primitive="reduce_sum")
-mean = Gate(mean_definition, mean_x_bar, options=TRIED, check=check_axis)
+sum = Gate(
+    sum_definition,
+    sum_x_bar,
+    options=TRIED,
+    check=partial(check_axis, "sum"),
+    primitive="reduce_sum",
+)
+mean = Gate(mean_definition, mean_x_bar, options=TRIED, check=partial(check_axis, "mean"))
 
 OPS = (sum, mean)
