@@ -51,9 +51,8 @@ def index_below(axis: str) -> Domain:
 class Tolerance(NamedTuple):
     """The allowed error of a cotangent, in units of eps * (|J|^T |y_bar|).
 
-    `conditioned` adds the change of the cotangent itself when the inputs change by one rounding;
-    `reason` says why an op needs more than the default. `rtol` replaces `factor * eps`, `atol` is
-    added.
+    `conditioned` adds the rounding errors that autodiff of the definition makes nearby; `reason`
+    says why an op needs more than the default. `rtol` replaces `factor * eps`, `atol` is added.
     """
 
     factor: float = 8.0
@@ -187,7 +186,8 @@ class Op:
         return other
 
     def _run_forward(self, settings: tuple[tuple[str, Any], ...], *arrays: Any) -> Any:
-        out, values = self._pair("fwd", self.forward(*arrays, **dict(settings)), "(y, residuals)")
+        came = self.forward(*self._arrays(arrays), **dict(settings))
+        out, values = self._pair("fwd", came, "(y, residuals)")
         y = self._pair("the output", out, "(y, aux)")[0] if self.has_aux else out
         return out, Residuals(values, self.name, settings, output_specs(y), len(arrays))
 

@@ -18,8 +18,10 @@ from purebp.verification.cases import Case, Variant, make_args, make_cotangent
 from purebp.verification.layout import Layout, as_float64, flat, layout_of
 from purebp.verification.target import Target
 
-JACOBIAN_LIMIT = 2**21
-DIRECTIONS = 3
+JACOBIAN_LIMIT = 2**20
+JACOBIAN_ROWS = 128
+NEARBY = 5
+NEAR = 1e-4
 
 Leaves = Sequence[Any]
 
@@ -27,7 +29,7 @@ Leaves = Sequence[Any]
 class Truth(NamedTuple):
     """The reference in float64.
 
-    `spread` is how much the Jacobian changes for a relative change of the inputs (0 unless the
+    `spread` is the rounding error of autodiff's Jacobian nearby, in units of eps (0 unless the
     tolerance is conditioned); `scale` is (|J| + spread)^T |y_bar|, the unit of the tolerance.
     """
 
@@ -109,7 +111,8 @@ class Probe:
     def has_jacobian(self) -> bool:
         """Whether the Jacobian is small enough to be built."""
         inputs = sum(math.prod(shape) for shape in self.layout.chosen(self.layout.shapes))
-        return self.output_size * inputs <= JACOBIAN_LIMIT
+        size = self.output_size
+        return size <= JACOBIAN_ROWS and size * inputs <= JACOBIAN_LIMIT
 
     def reference_leaves(self, chosen: Leaves, rest: Leaves) -> list[Any]:
         """The floating outputs of the reference."""
@@ -163,11 +166,10 @@ class Probe:
         nothing = np.zeros(0)
         dtypes = tuple(leaf.dtype for leaf in (*y, *primal, *bars))
         hand32 = Hand(flat(y), flat(primal), flat(bars), dtypes, nothing, nothing, nothing, None)
+        exact, exact2 = as_float64(y_bar), as_float64(y_bar2)
         with enable_x64(True):
-            wide = [jnp.asarray(leaf) for leaf in as_float64(chosen)]
-            exact, exact2 = as_float64(y_bar), as_float64(y_bar2)
-            hand64 = self._hand64(wide, rest, exact, exact2)
-            truth = self._truth(wide, rest, exact, case)
+            hand64 = self._hand64(_widen(chosen), rest, exact, exact2)
+        truth = self._truth(chosen, rest, exact, case)
         return Evidence(case, chosen, rest, flat(exact), flat(exact2), truth, hand32, hand64)
 
     def _hand64(self, wide: Leaves, rest: Leaves, y_bar: Leaves, y_bar2: Leaves) -> Hand:
@@ -187,32 +189,44 @@ class Probe:
         jacobian = matrix[4:] if self.has_jacobian else None
         return Hand(flat(y), flat(primal), first, dtypes, other, combined, zero, jacobian)
 
-    def _truth(self, wide: Leaves, rest: Leaves, y_bar: Leaves, case: Case) -> Truth:
-        given = [jnp.asarray(bar) for bar in y_bar]
-        y, bars, jacobian = self._truth_jit(wide, rest, given)
-        if not self.has_jacobian:
-            scale = self._projected_scale(wide, rest, y_bar, case)
-            return Truth(flat(y), flat(bars), None, 0.0, scale)
+    def _truth(self, low: Leaves, rest: Leaves, y_bar: Leaves, case: Case) -> Truth:
+        noise: np.ndarray | float = 0.0
+        if self.target.tolerance.conditioned and low:
+            noise = self._noise(low, rest, y_bar, case)
+        with enable_x64(True):
+            wide = _widen(low)
+            y, bars, jacobian = self._truth_jit(wide, rest, [jnp.asarray(bar) for bar in y_bar])
+            if not self.has_jacobian:
+                scale = self._projected_scale(wide, rest, y_bar, case) + noise
+                return Truth(flat(y), flat(bars), None, 0.0, scale)
         jacobian = np.asarray(jacobian)
-        spread: np.ndarray | float = 0.0
-        if self.target.tolerance.conditioned:
-            spread = self._spread(wide, rest, case)
-        scale = (np.abs(jacobian) + spread).T @ np.abs(flat(y_bar))
-        return Truth(flat(y), flat(bars), jacobian, spread, scale)
+        scale = (np.abs(jacobian) + noise).T @ np.abs(flat(y_bar))
+        return Truth(flat(y), flat(bars), jacobian, noise, scale)
 
     def truth_jacobian(self, wide: Leaves, rest: Leaves) -> np.ndarray:
         """The reference's Jacobian at a float64 point."""
         zero = [jnp.zeros(leaf.shape, jnp.float64) for leaf in self.output]
         return np.asarray(self._truth_jit(wide, rest, zero)[2])
 
-    def _spread(self, wide: Leaves, rest: Leaves, case: Case) -> np.ndarray:
+    def _noise(self, low: Leaves, rest: Leaves, y_bar: Leaves, case: Case) -> np.ndarray:
+        """The rounding errors of autodiff itself at and near a point, in units of eps.
+
+        Of the Jacobian where it is built, else of the cotangents.
+        """
         rng = np.random.default_rng(case.seed + 3)
-        total: np.ndarray | float = 0.0
-        for _ in range(DIRECTIONS):
-            signs = [jnp.asarray(rng.choice([-1.0, 1.0], leaf.shape)) for leaf in wide]
-            tangent = [jnp.abs(leaf) * sign for leaf, sign in zip(wide, signs, strict=True)]
-            total = total + np.abs(np.asarray(self._change_jit(wide, rest, tangent)))
-        return np.nan_to_num(np.asarray(total))
+        worst: np.ndarray | float = 0.0
+        for k in range(NEARBY):
+            moved = [_near(leaf, rng) if k else leaf for leaf in low]
+            rounded = self._derivative(moved, rest, y_bar)
+            with enable_x64(True):
+                exact = self._derivative(_widen(moved), rest, y_bar)
+            worst = np.maximum(worst, np.abs(rounded - exact))
+        eps = max(float(jnp.finfo(leaf.dtype).eps) for leaf in low)
+        return np.nan_to_num(np.asarray(worst), posinf=0.0) / eps
+
+    def _derivative(self, chosen: Leaves, rest: Leaves, y_bar: Leaves) -> np.ndarray:
+        _, bars, jacobian = self._truth_jit(chosen, rest, [jnp.asarray(bar) for bar in y_bar])
+        return flat(bars) if jacobian is None else np.asarray(jacobian, np.float64)
 
     def _projected_scale(self, wide: Leaves, rest: Leaves, y_bar: Leaves, case: Case) -> np.ndarray:
         rng = np.random.default_rng(case.seed + 3)
@@ -256,13 +270,6 @@ class Probe:
 
         return jit_once(compute)
 
-    @cached_property
-    def _change_jit(self) -> Callable[..., Any]:
-        def compute(chosen: Any, rest: Any, tangent: Any) -> Any:
-            return jax.jvp(lambda c: self._jacobian(c, rest), (chosen,), (tangent,))[1]
-
-        return jit_once(compute)
-
     def _jacobian(self, chosen: Any, rest: Any) -> Any:
         rows = jax.jacobian(lambda c: self.reference_leaves(c, rest))(chosen)
         blocks = [
@@ -293,6 +300,15 @@ class Probe:
             return np.asarray(self._scalars_jit(jnp.asarray(points), rest, jnp.asarray(y_bar)))
 
         return f
+
+
+def _widen(leaves: Leaves) -> list[Any]:
+    return [jnp.asarray(leaf) for leaf in as_float64(leaves)]
+
+
+def _near(leaf: Any, rng: np.random.Generator) -> Any:
+    moved = np.asarray(leaf, np.float64) * (1 + NEAR * rng.uniform(-1, 1, leaf.shape))
+    return jnp.asarray(moved, leaf.dtype)
 
 
 def _floating(y: Any) -> list[Any]:

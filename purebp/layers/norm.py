@@ -1,0 +1,279 @@
+"""Normalisation layers: layer norm over the features, batch norm over the batch.
+
+Both remove the mean and divide by the standard deviation; so both have the same backward pass,
+over other axes. With x_hat = (x - mean) r, r = 1 / sqrt(var + eps), g = gamma y_bar and < > the
+mean over the normalised axes,
+
+    x_bar = r (g - <g> - x_hat <g x_hat>)
+
+because a change of x moves the mean (second term) and the standard deviation (third term).
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+from purebp.errors import OptionError, ShapeError
+from purebp.numerics import widen
+from purebp.op import POSITIVE, Op, conditioned
+from purebp.residuals import Spec, spec_of
+
+CANCELS = conditioned("x - mean and g - <g> - x_hat <g x_hat> are differences that cancel")
+
+
+class Normalized(NamedTuple):
+    """Residuals: x, and the mean and reciprocal standard deviation with axes of size 1."""
+
+    x: Array
+    mean: Array
+    r: Array
+    gamma: Array
+    beta: Spec
+
+
+def normalize(x: Array, axes: tuple[int, ...], eps: float) -> tuple[Array, Array, Array]:
+    """x_hat, mean and r, in float32 or better; the variance is taken of x - mean."""
+    wide = widen(x)
+    mean = jnp.mean(wide, axis=axes, keepdims=True)
+    centred = wide - mean
+    r = lax.rsqrt(jnp.mean(centred * centred, axis=axes, keepdims=True) + eps)
+    return centred * r, mean, r
+
+
+def normalize_x_bar(x_hat: Array, r: Array, g: Array, axes: tuple[int, ...]) -> Array:
+    """x_bar = r (g - <g> - x_hat <g x_hat>)."""
+    mean = jnp.mean(g, axis=axes, keepdims=True)
+    slope = jnp.mean(g * x_hat, axis=axes, keepdims=True)
+    return r * (g - mean - x_hat * slope)
+
+
+def layer_norm_definition(
+    x: Float[Array, "*batch d"],
+    gamma: Float[Array, "d"],
+    beta: Float[Array, "d"],
+    *,
+    eps: float = 1e-5,
+) -> Float[Array, "*batch d"]:
+    """y = gamma x_hat + beta, x_hat the features of an example with mean 0 and variance 1.
+
+    Maths: x_hat = (x - mean) r, r = 1 / sqrt(var + eps), var the biased variance; with
+        g = gamma y_bar: x_bar = r (g - <g> - x_hat <g x_hat>), gamma_bar = sum y_bar x_hat,
+        beta_bar = sum y_bar, the sums over the examples.
+    Shapes: x, y (*batch, d); gamma, beta (d).
+    Residuals: x, and mean and r of each example; x_hat is computed again from them.
+    Kinks: none for eps > 0.
+    Raises: ShapeError if gamma or beta do not fit x, OptionError unless eps > 0.
+    Source: Ba, Kiros and Hinton 2016, "Layer normalization", equation 4; derived by hand.
+    """
+    mean = jnp.mean(x, axis=-1, keepdims=True)
+    var = jnp.mean((x - mean) ** 2, axis=-1, keepdims=True)
+    return gamma * ((x - mean) / jnp.sqrt(var + eps)) + beta
+
+
+def layer_norm_fwd(
+    x: Array, gamma: Array, beta: Array, *, eps: float = 1e-5
+) -> tuple[Array, Normalized]:
+    x_hat, mean, r = normalize(x, (-1,), eps)
+    y = (gamma * x_hat + beta).astype(jnp.result_type(x, gamma, beta))
+    return y, Normalized(x, mean, r, gamma, spec_of(beta))
+
+
+def layer_norm_bwd(res: Normalized, y_bar: Array) -> tuple[Array, Array, Array]:
+    x, mean, r, gamma, beta = res
+    wide = widen(y_bar)
+    x_hat = (widen(x) - mean) * r
+    examples = tuple(range(x.ndim - 1))
+    x_bar = normalize_x_bar(x_hat, r, wide * gamma, (-1,))
+    gamma_bar, beta_bar = jnp.sum(wide * x_hat, axis=examples), jnp.sum(wide, axis=examples)
+    return x_bar.astype(x.dtype), gamma_bar.astype(gamma.dtype), beta_bar.astype(beta.dtype)
+
+
+def check_layer_norm(x: Array, gamma: Array, beta: Array, *, eps: float) -> None:
+    """Raise unless eps keeps the division defined."""
+    _check_eps("layer_norm", eps)
+
+
+layer_norm = Op(
+    layer_norm_fwd,
+    layer_norm_bwd,
+    definition=layer_norm_definition,
+    options={"eps": (1e-5, 1e-2)},
+    sizes={"d": (5, 3, 2, 4)},
+    check=check_layer_norm,
+    tolerance=CANCELS,
+)
+
+
+class BatchStatistics(NamedTuple):
+    """Mean and biased variance of each channel over the batch."""
+
+    mean: Float[Array, "c"]
+    var: Float[Array, "c"]
+
+
+def batch_norm_definition(
+    x: Float[Array, "n c *spatial"],
+    gamma: Float[Array, "c"],
+    beta: Float[Array, "c"],
+    *,
+    eps: float = 1e-5,
+) -> tuple[Float[Array, "n c *spatial"], BatchStatistics]:
+    """y = gamma x_hat + beta, each channel with mean 0 and variance 1 over batch and positions.
+
+    Maths: that of layer_norm, with < > and the sums over all axes but axis 1.
+    Shapes: x, y (n, c, *spatial); gamma, beta (c). Aux: mean and biased variance (c), not
+        differentiated, for the running statistics.
+    Residuals: x, and mean and r of each channel; x_hat is computed again from them.
+    Kinks: none for eps > 0. With one entry in a channel x_hat is 0 and so is x_bar.
+    Raises: ShapeError if gamma or beta do not fit x or a channel is empty, OptionError unless
+        eps > 0.
+    Source: Ioffe and Szegedy 2015, "Batch normalization", algorithm 1; CS231n, assignment 2.
+    """
+    axes = _all_but_channel(x.ndim)
+    mean = jnp.mean(x, axis=axes, keepdims=True)
+    var = jnp.mean((x - mean) ** 2, axis=axes, keepdims=True)
+    y = _each(gamma, x) * ((x - mean) / jnp.sqrt(var + eps)) + _each(beta, x)
+    return y, BatchStatistics(mean.reshape(-1), var.reshape(-1))
+
+
+def batch_norm_fwd(
+    x: Array, gamma: Array, beta: Array, *, eps: float = 1e-5
+) -> tuple[tuple[Array, BatchStatistics], Normalized]:
+    x_hat, mean, r = normalize(x, _all_but_channel(x.ndim), eps)
+    dtype = jnp.result_type(x, gamma, beta)
+    y = (_each(gamma, x) * x_hat + _each(beta, x)).astype(dtype)
+    centred = widen(x) - mean
+    var = jnp.mean(centred * centred, axis=_all_but_channel(x.ndim))
+    statistics = BatchStatistics(mean.reshape(-1).astype(dtype), var.astype(dtype))
+    return (y, statistics), Normalized(x, mean, r, gamma, spec_of(beta))
+
+
+def batch_norm_bwd(res: Normalized, y_bar: Array) -> tuple[Array, Array, Array]:
+    x, mean, r, gamma, beta = res
+    axes, wide = _all_but_channel(x.ndim), widen(y_bar)
+    x_hat = (widen(x) - mean) * r
+    gamma_bar, beta_bar = jnp.sum(wide * x_hat, axis=axes), jnp.sum(wide, axis=axes)
+    # gamma is constant over the normalised axes: <g> and <g x_hat> are these sums, scaled.
+    count = x.size // x.shape[1]
+    x_bar = (
+        _each(gamma, x)
+        * r
+        * (wide - _each(beta_bar / count, x) - x_hat * _each(gamma_bar / count, x))
+    )
+    return x_bar.astype(x.dtype), gamma_bar.astype(gamma.dtype), beta_bar.astype(beta.dtype)
+
+
+def check_batch_norm(x: Array, gamma: Array, beta: Array, *, eps: float) -> None:
+    """Raise unless every channel has entries, and eps keeps the division defined."""
+    _check_eps("batch_norm", eps)
+    if x.size == 0:
+        raise ShapeError(f"batch_norm: x has shape {x.shape}, expected entries in every channel")
+
+
+batch_norm = Op(
+    batch_norm_fwd,
+    batch_norm_bwd,
+    definition=batch_norm_definition,
+    options={"eps": (1e-5, 1e-2)},
+    sizes={"n": (4, 3, 1, 5), "c": (3, 2, 2, 1), "spatial": ((), (2, 3), (2,), (1, 1))},
+    check=check_batch_norm,
+    tolerance=CANCELS,
+    has_aux=True,
+)
+
+
+def batch_norm_eval_definition(
+    x: Float[Array, "n c *spatial"],
+    gamma: Float[Array, "c"],
+    beta: Float[Array, "c"],
+    mean: Float[Array, "c"],
+    var: Float[Array, "c"],
+    *,
+    eps: float = 1e-5,
+) -> Float[Array, "n c *spatial"]:
+    """y = gamma (x - mean) / sqrt(var + eps) + beta, with given statistics: batch norm in use.
+
+    Maths: with r = 1 / sqrt(var + eps), x_hat = (x - mean) r, sums over all axes but axis 1:
+        x_bar = gamma r y_bar, gamma_bar = sum y_bar x_hat, beta_bar = sum y_bar,
+        mean_bar = -gamma r beta_bar, var_bar = -gamma r^2 gamma_bar / 2.
+    Shapes: x, y (n, c, *spatial); gamma, beta, mean, var (c).
+    Residuals: x, gamma, mean and r; the sums serve several cotangents.
+    Kinks: none for var + eps > 0.
+    Raises: ShapeError if an argument does not fit x, OptionError unless eps > 0.
+    Source: Ioffe and Szegedy 2015, "Batch normalization", algorithm 2.
+    """
+    x_hat = (x - _each(mean, x)) / jnp.sqrt(_each(var, x) + eps)
+    return _each(gamma, x) * x_hat + _each(beta, x)
+
+
+class EvalResiduals(NamedTuple):
+    x: Float[Array, "n c *spatial"]
+    gamma: Float[Array, "c"]
+    mean: Float[Array, "c"]
+    r: Float[Array, "c"]
+    beta: Spec
+    var: Spec
+
+
+def batch_norm_eval_fwd(
+    x: Array, gamma: Array, beta: Array, mean: Array, var: Array, *, eps: float = 1e-5
+) -> tuple[Array, EvalResiduals]:
+    r = lax.rsqrt(widen(var) + eps)
+    y = _each(gamma, x) * ((widen(x) - _each(mean, x)) * _each(r, x)) + _each(beta, x)
+    dtype = jnp.result_type(x, gamma, beta, mean, var)
+    return y.astype(dtype), EvalResiduals(x, gamma, mean, r, spec_of(beta), spec_of(var))
+
+
+def batch_norm_eval_bwd(
+    res: EvalResiduals, y_bar: Array
+) -> tuple[Array, Array, Array, Array, Array]:
+    x, gamma, mean, r, beta, var = res
+    axes, wide = _all_but_channel(x.ndim), widen(y_bar)
+    x_hat = (widen(x) - _each(mean, x)) * _each(r, x)
+    gamma_bar, beta_bar = jnp.sum(wide * x_hat, axis=axes), jnp.sum(wide, axis=axes)
+    mean_bar, var_bar = -gamma * r * beta_bar, -gamma * r * r * gamma_bar / 2
+    return (
+        (_each(gamma * r, x) * wide).astype(x.dtype),
+        gamma_bar.astype(gamma.dtype),
+        beta_bar.astype(beta.dtype),
+        mean_bar.astype(mean.dtype),
+        var_bar.astype(var.dtype),
+    )
+
+
+def check_batch_norm_eval(
+    x: Array, gamma: Array, beta: Array, mean: Array, var: Array, *, eps: float
+) -> None:
+    """Raise unless eps keeps the division defined."""
+    _check_eps("batch_norm_eval", eps)
+
+
+batch_norm_eval = Op(
+    batch_norm_eval_fwd,
+    batch_norm_eval_bwd,
+    definition=batch_norm_eval_definition,
+    options={"eps": (1e-5, 1e-2)},
+    domains={"var": POSITIVE},
+    sizes={"n": (4, 3, 1, 5), "c": (3, 2, 2, 1), "spatial": ((), (2, 3), (2,), (1, 1))},
+    check=check_batch_norm_eval,
+    tolerance=conditioned("x - mean is a difference that cancels"),
+)
+
+
+def _all_but_channel(rank: int) -> tuple[int, ...]:
+    return (0, *range(2, rank))
+
+
+def _each(values: Array, x: Array) -> Array:
+    """One value for each channel, shaped to broadcast against x."""
+    return values.reshape(1, -1, *(1,) * (x.ndim - 2))
+
+
+def _check_eps(op: str, eps: float) -> None:
+    if not eps > 0:
+        raise OptionError(f"{op}: eps is {eps}, expected a number above 0")
+
+
+OPS = (batch_norm, batch_norm_eval, layer_norm)
