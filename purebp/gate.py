@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from purebp.errors import ArgumentError
 from purebp.op import Op
 from purebp.residuals import Spec, spec_of
 from purebp.signature import read_signature
@@ -64,6 +65,12 @@ def _read_plan(definition: Function, pullbacks: tuple[Function, ...]) -> _Plan:
     signature = read_signature(definition)
     takes = tuple(tuple(inspect.signature(rule).parameters)[1:] for rule in pullbacks)
     operands = tuple(parameter.name for parameter in signature.parameters)
+    if len(pullbacks) != len(operands):
+        name = getattr(definition, "__name__", "gate").removesuffix("_definition")
+        raise ArgumentError(
+            f"{name}: {len(pullbacks)} pullbacks, expected {len(operands)}, "
+            f"one for each operand ({', '.join(operands)})"
+        )
     return _Plan(pullbacks, takes, operands, frozenset(signature.options))
 
 

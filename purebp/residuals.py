@@ -56,7 +56,7 @@ class Residuals:
 def output_specs(y: Any) -> tuple[Any, tuple[Spec, ...]]:
     """The tree, and the shape and dtype of each array of an output."""
     leaves, tree = jax.tree.flatten(y)
-    arrays = [leaf if hasattr(leaf, "dtype") else jnp.asarray(leaf) for leaf in leaves]
+    arrays = [leaf if hasattr(leaf, "shape") else jnp.asarray(leaf) for leaf in leaves]
     return tree, tuple(map(spec_of, arrays))
 
 
