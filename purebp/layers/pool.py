@@ -56,8 +56,8 @@ def max_pool_fwd(
     x: Array, *, window: Pair = 2, stride: Pair | None = None, padding: Padding = 0
 ) -> tuple[Array, MaxPoolResiduals]:
     rows, columns = _steps("max_pool", x, window, stride, padding)
-    along, column = _first_largest(_slices(x, COLUMNS, columns, -math.inf))
-    y, row = _first_largest(_slices(along, ROWS, rows, -math.inf))
+    along, column = _first_largest(_slices(x, COLUMNS, columns, -math.inf), columns)
+    y, row = _first_largest(_slices(along, ROWS, rows, -math.inf), rows)
     return y, MaxPoolResiduals(row, column, spec_of(x))
 
 
@@ -75,17 +75,22 @@ def max_pool_bwd(
     return (x_bar.astype(res.x.dtype),)
 
 
-def _first_largest(slices: Sequence[Array]) -> tuple[Array, Array]:
+def _first_largest(slices: Sequence[Array], steps: Steps) -> tuple[Array, Array]:
     """The largest of the slices, and the number of the first one that is; NaN counts as largest.
 
-    The numbers could come from the same comparisons. XLA would then compare again inside of the
-    backward pass, once for every entry of a window; a reduction it does not repeat.
+    The comparisons give the numbers too. But where there are several windows, XLA would compare
+    again inside of the backward pass, for every entry; a reduction it does not repeat.
     """
-    best = slices[0]
-    for entry in slices[1:]:
-        best = jnp.where((entry > best) | jnp.isnan(entry), entry, best)
     dtype = jnp.uint8 if len(slices) <= 256 else jnp.int32
-    return best, lax.argmax(jnp.stack(slices), 0, dtype)
+    best = slices[0]
+    number = jnp.zeros(best.shape, dtype)
+    for a, entry in enumerate(slices[1:], start=1):
+        larger = (entry > best) | jnp.isnan(entry)
+        best = jnp.where(larger, entry, best)
+        number = jnp.where(larger, jnp.asarray(a, dtype), number)
+    if steps.outputs > 1:
+        number = lax.argmax(jnp.stack(slices), 0, dtype)
+    return best, number
 
 
 def _route(y_bar: Array, index: Array, axis: int, steps: Steps) -> Array:
