@@ -1,0 +1,146 @@
+"""Model: a whole network, written as the list of its layers.
+
+A model is an op of (params, x, state, key). Its backward pass is nothing but the backward passes
+of its layers in reverse: both passes are those of `purebp.chain`.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float
+
+from purebp.combine import chain
+from purebp.errors import ArgumentError, ShapeError
+from purebp.models.layer import Layer, Layers, Tree, Weight
+from purebp.op import Op, conditioned
+
+ROUNDING = "the values of a hidden layer are rounded before the next layer multiplies them"
+
+
+class Model(Op):
+    """A network. `model.fwd`, `model.bwd` are explicit; `model(...)` works under `jax.grad`.
+
+    `init(key) -> params`, a dict with an entry for each layer that learns: `params["conv1"]["w"]`.
+    `init_state() -> state`, the running statistics of the norm layers, `{}` without any.
+    `fwd(params, x, state=None, key=None, *, train=False) -> ((y, new_state), res)`.
+    `bwd(res, y_bar) -> (params_bar, x_bar, None, None)`.
+
+    In training the running statistics move by `new = 0.9 old + 0.1 batch`, with the biased
+    variance that the layer itself divides by. They are not differentiated. Each dropout layer
+    folds its place in the list of layers into `key`.
+    """
+
+    layers: tuple[Layer, ...]
+    input_shape: tuple[int, ...]
+
+    def __init__(
+        self,
+        name: str,
+        layers: Sequence[Layer],
+        input_shape: tuple[int, ...],
+        *,
+        doc: str | None = None,
+    ) -> None:
+        object.__setattr__(self, "layers", tuple(layers))
+        object.__setattr__(self, "input_shape", tuple(input_shape))
+        net = Layers(name, self.layers)
+        chains = {mode: chain(*(each.runs(mode) for each in layers), name=name) for mode in MODES}
+
+        def split(out: Any, state: Tree, train: bool) -> tuple[Any, Tree]:
+            if not chains[train].has_aux:
+                return out, state
+            y, aux = out
+            return y, net.new_state(state, aux)
+
+        def definition(
+            params: Any,
+            x: Float[Array, "n *features"],
+            state: Any = None,
+            key: Any = None,
+            *,
+            train: bool = False,
+        ) -> tuple[Any, Any]:
+            state = lax.stop_gradient(net.fresh_state(None) if state is None else state)
+            out = chains[train].define(x, net.extras(params, state, key, train))
+            return split(out, state, train)
+
+        def forward(params: Any, x: Array, state: Any, key: Any, *, train: bool) -> Any:
+            state = net.fresh_state(None) if state is None else state
+            out, res = chains[train].fwd(x, net.extras(params, state, key, train))
+            return split(out, state, train), res
+
+        def backward(res: Any, y_bar: Array, *, train: bool) -> tuple[Any, Any, None, None]:
+            x_bar, extras_bar = chains[train].bwd(res, y_bar)
+            return net.params_bar(extras_bar, train), x_bar, None, None
+
+        changes = any(layer.runs(True) is not layer.runs(False) for layer in layers)
+        super().__init__(
+            forward,
+            backward,
+            definition,
+            options={"train": MODES} if changes else {},
+            check=self.check_arguments,
+            tolerance=conditioned(ROUNDING),
+            has_aux=True,
+            example=partial(_example, self),
+            name=name,
+        )
+        object.__setattr__(self, "__doc__", doc or Model.__doc__)
+
+    def __repr__(self) -> str:
+        return f"<Model {self.name}: {' '.join(layer.name for layer in self.layers)}>"
+
+    def check_arguments(self, params: Any, x: Any, state: Any, key: Any, train: bool) -> None:
+        """Raise for arguments that do not fit the layers."""
+        if x.shape[1:] != self.input_shape:
+            wanted = ", ".join(["n", *map(str, self.input_shape)])
+            raise ShapeError(f"{self.name}: x has shape {x.shape}, expected ({wanted})")
+        Layers(self.name, self.layers).check(params, state, key, train)
+
+    def init(self, key: Array, *, dtype: Any = jnp.float32) -> Tree:
+        """The first params: each array from its own part of `key`."""
+        if not isinstance(key, jax.Array):
+            raise ArgumentError(
+                f"{self.name}.init: key is a {type(key).__name__}, expected a PRNG key; "
+                "make one with jax.random.key(0)"
+            )
+        return Layers(self.name, self.layers).draw(key, dtype)
+
+    def init_state(self, *, dtype: Any = jnp.float32) -> Tree:
+        """The first running statistics: mean 0 and variance 1."""
+        return Layers(self.name, self.layers).fresh_state(dtype)
+
+
+MODES = (False, True)
+
+
+def _example(model: Model, rng: np.random.Generator, *, batch: int = 4) -> tuple[Any, ...]:
+    """Arguments for verification: no bias is 0 and no scale is 1, so that each one matters."""
+    seed = int(rng.integers(2**31))
+    net = Layers(model.name, model.layers)
+    params = _disturb(rng, net.weights(), model.init(jax.random.key(seed)))
+    state = _disturb(rng, net.states(), model.init_state())
+    x = jnp.asarray(rng.normal(size=(batch, *model.input_shape)), jnp.float32)
+    return params, x, state, jax.random.key(seed)
+
+
+def _disturb(
+    rng: np.random.Generator, table: Mapping[str, Mapping[str, Weight]], values: Tree
+) -> Tree:
+    constant = {
+        (layer, name) for layer in table for name, w in table[layer].items() if not w.spread
+    }
+    return {
+        layer: {
+            name: value + jnp.asarray(rng.uniform(0.1, 0.5, value.shape), value.dtype)
+            if (layer, name) in constant
+            else value
+            for name, value in each.items()
+        }
+        for layer, each in values.items()
+    }
