@@ -21,9 +21,9 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ArgumentError",
+    "CheckReport",
     "CotangentError",
     "DtypeError",
-    "CheckReport",
     "Gate",
     "Op",
     "OptionError",

@@ -80,7 +80,7 @@ class Op:
         definition: the plain function; by default the first output of `forward`.
         options: for each option the values that verification tries.
         domains: for each argument what it may be, where that is not "any real number".
-        sizes: for each axis of the annotations the sizes that verification tries.
+        sizes: for each axis of the annotations the sizes (for several axes: tuples) to try.
         check: called with the arguments and options; raises for what annotations cannot say.
         kinks: where the definition has no derivative, and the convention taken there.
         tolerance: the allowed error, with a reason where it is not the default.
@@ -104,7 +104,7 @@ class Op:
     definition: Function = _NONE
     options: Mapping[str, tuple[Any, ...]] = field(default_factory=dict[str, tuple[Any, ...]])
     domains: Mapping[str, Domain] = field(default_factory=dict[str, Domain])
-    sizes: Mapping[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
+    sizes: Mapping[str, tuple[Any, ...]] = field(default_factory=dict[str, tuple[Any, ...]])
     check: Function | None = None
     kinks: str = ""
     tolerance: Tolerance = STRICT

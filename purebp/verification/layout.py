@@ -49,7 +49,7 @@ class Layout:
         """The entries that belong to differentiable arrays."""
         return [value for value, use in zip(values, self.differentiable, strict=True) if use]
 
-    def cotangents(self, bars: Any) -> list[Any]:
+    def cotangents(self, bars: Any, primals: Sequence[Any]) -> list[Any]:
         """One array for each differentiable one (`None`: zeros); raise if they do not fit."""
         if not isinstance(bars, tuple | list):
             raise CotangentError(
@@ -75,11 +75,15 @@ class Layout:
                     f"the cotangent of {name} has the structure {came}, expected {subtree}"
                 )
             leaves += found
-        return [self._fit(i, leaf) for i, leaf in enumerate(leaves) if self.differentiable[i]]
+        places = [index for index, use in enumerate(self.differentiable) if use]
+        return [
+            self._fit(index, leaves[index], primal)
+            for index, primal in zip(places, primals, strict=True)
+        ]
 
-    def _fit(self, index: int, leaf: Any) -> Any:
+    def _fit(self, index: int, leaf: Any, primal: Any) -> Any:
         if leaf is None:
-            return jnp.zeros(self.shapes[index], self.dtypes[index])
+            return jnp.zeros_like(primal)
         if tuple(np.shape(leaf)) != self.shapes[index]:
             raise CotangentError(
                 f"the cotangent of {self.names[index]} has shape {tuple(np.shape(leaf))}, "

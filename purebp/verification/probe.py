@@ -20,7 +20,8 @@ from purebp.verification.target import Target
 
 JACOBIAN_LIMIT = 2**20
 JACOBIAN_ROWS = 128
-NEARBY = 5
+PROJECTIONS = 8
+NEARBY = 8
 NEAR = 1e-4
 
 Leaves = Sequence[Any]
@@ -31,6 +32,8 @@ class Truth(NamedTuple):
 
     `spread` is the rounding error of autodiff's Jacobian nearby, in units of eps (0 unless the
     tolerance is conditioned); `scale` is (|J| + spread)^T |y_bar|, the unit of the tolerance.
+    `draws_differ` if the reference itself has other values in the precision of the inputs, as
+    random numbers have.
     """
 
     y: np.ndarray
@@ -38,6 +41,7 @@ class Truth(NamedTuple):
     jacobian: np.ndarray | None
     spread: np.ndarray | float
     scale: np.ndarray
+    draws_differ: bool
 
 
 class Hand(NamedTuple):
@@ -133,7 +137,7 @@ class Probe:
             for leaf in leaves
         ]
         primal, bars = self.target.pull(self.settings, args, jax.tree.unflatten(tree, full))
-        return _floating(primal), self.layout.cotangents(bars)
+        return _floating(primal), self.layout.cotangents(bars, chosen)
 
     def pull_bars(self, chosen: Leaves, rest: Leaves, y_bar: Leaves) -> list[Any]:
         """The hand-written cotangents alone."""
@@ -149,11 +153,6 @@ class Probe:
         if self._last is None or self._last.case != case:
             self._last = self._compute(case)
         return self._last
-
-    def reference32(self, case: Case) -> np.ndarray:
-        """The reference in the precision of the inputs."""
-        chosen, rest, _ = self.inputs(case)
-        return flat(self.reference_leaves(chosen, rest))
 
     def _cotangent(self, case: Case) -> list[Any]:
         bars = make_cotangent(case, [leaf.shape for leaf in self.output])
@@ -190,18 +189,46 @@ class Probe:
         return Hand(flat(y), flat(primal), first, dtypes, other, combined, zero, jacobian)
 
     def _truth(self, low: Leaves, rest: Leaves, y_bar: Leaves, case: Case) -> Truth:
-        noise: np.ndarray | float = 0.0
-        if self.target.tolerance.conditioned and low:
-            noise = self._noise(low, rest, y_bar, case)
+        rounded = flat(self._reference_jit(low, rest))
         with enable_x64(True):
             wide = _widen(low)
             y, bars, jacobian = self._truth_jit(wide, rest, [jnp.asarray(bar) for bar in y_bar])
-            if not self.has_jacobian:
-                scale = self._projected_scale(wide, rest, y_bar, case) + noise
-                return Truth(flat(y), flat(bars), None, 0.0, scale)
+        differ = _draws_differ(rounded, flat(y))
+        noise: np.ndarray | float = 0.0
+        if self.target.tolerance.conditioned and low and not differ:
+            noise = self._noise(low, rest, y_bar, case)
+        if not self.has_jacobian:
+            scale = self._projected_scale(wide, rest, y_bar, case) + noise
+            return Truth(flat(y), flat(bars), None, 0.0, scale, differ)
         jacobian = np.asarray(jacobian)
         scale = (np.abs(jacobian) + noise).T @ np.abs(flat(y_bar))
-        return Truth(flat(y), flat(bars), jacobian, noise, scale)
+        return Truth(flat(y), flat(bars), jacobian, noise, scale, differ)
+
+    @cached_property
+    def _reference_jit(self) -> Callable[..., Any]:
+        return jit_once(self.reference_leaves)
+
+    def forward_scale(self, found: Evidence) -> np.ndarray:
+        """|J| |x|: how much the output changes when every input changes relatively by 1."""
+        size = np.abs(flat(found.chosen))
+        if found.truth.jacobian is not None:
+            return np.nan_to_num(np.abs(found.truth.jacobian) @ size)
+        rng = np.random.default_rng(found.case.seed + 3)
+        total: np.ndarray | float = 0.0
+        with enable_x64(True):
+            wide = _widen(found.chosen)
+            for _ in range(PROJECTIONS):
+                signs = [jnp.asarray(rng.choice([-1.0, 1.0], leaf.shape)) for leaf in wide]
+                tangent = [jnp.abs(leaf) * sign for leaf, sign in zip(wide, signs, strict=True)]
+                total = total + np.abs(flat(self._change_jit(wide, found.rest, tangent)))
+        return np.nan_to_num(np.asarray(total))
+
+    @cached_property
+    def _change_jit(self) -> Callable[..., Any]:
+        def compute(chosen: Any, rest: Any, tangent: Any) -> Any:
+            return jax.jvp(lambda c: self.reference_leaves(c, rest), (chosen,), (tangent,))[1]
+
+        return jit_once(compute)
 
     def truth_jacobian(self, wide: Leaves, rest: Leaves) -> np.ndarray:
         """The reference's Jacobian at a float64 point."""
@@ -231,9 +258,10 @@ class Probe:
     def _projected_scale(self, wide: Leaves, rest: Leaves, y_bar: Leaves, case: Case) -> np.ndarray:
         rng = np.random.default_rng(case.seed + 3)
         total: np.ndarray | float = 0.0
-        for _ in range(8):
-            signed = [jnp.asarray(bar * rng.choice([-1.0, 1.0], bar.shape)) for bar in y_bar]
-            total = total + np.abs(flat(self._truth_jit(wide, rest, signed)[1]))
+        with enable_x64(True):
+            for _ in range(PROJECTIONS):
+                signed = [jnp.asarray(bar * rng.choice([-1.0, 1.0], bar.shape)) for bar in y_bar]
+                total = total + np.abs(flat(self._truth_jit(wide, rest, signed)[1]))
         return np.asarray(total)
 
     @cached_property
@@ -300,6 +328,14 @@ class Probe:
             return np.asarray(self._scalars_jit(jnp.asarray(points), rest, jnp.asarray(y_bar)))
 
         return f
+
+
+def _draws_differ(rounded: np.ndarray, exact: np.ndarray) -> bool:
+    if not exact.size:
+        return False
+    with np.errstate(all="ignore"):
+        gap = np.abs(rounded - exact) / (np.abs(exact) + np.sqrt(np.mean(exact**2)))
+    return bool(np.isfinite(gap).any() and np.nanmedian(gap) > 1e-2)
 
 
 def _widen(leaves: Leaves) -> list[Any]:

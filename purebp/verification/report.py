@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from purebp.errors import VerificationError
-from purebp.verification.checks import Failure
+from purebp.verification.compare import Failure
 
 Verdict = Literal["pass", "fail", "inconclusive", "convention", "not run"]
 

@@ -15,7 +15,8 @@ from hypothesis.errors import NoSuchExample
 
 from purebp.errors import PurebpError
 from purebp.verification.cases import Case, cases_of, first_line, fixed_cases, make_args, variants
-from purebp.verification.checks import CHECKS, ONCE, Failure, Outcome
+from purebp.verification.checks import CHECKS, ONCE
+from purebp.verification.compare import Failure, Outcome, failed
 from purebp.verification.probe import Probe
 from purebp.verification.report import CheckReport, Report, Verdict
 from purebp.verification.target import Target, make_target
@@ -27,7 +28,7 @@ TRANSFORMED = 2
 QUIET = settings(
     deadline=None,
     database=None,
-    suppress_health_check=tuple(HealthCheck),
+    suppress_health_check=tuple(HealthCheck),  # type: ignore[reportArgumentType]  # a metaclass
     phases=[Phase.explicit, Phase.generate],
 )
 
@@ -147,11 +148,7 @@ def _contract_holds(probe: Probe, run: _Run) -> bool:
         outcome = CHECKS["contract"](probe, probe.first)
     except Exception as error:  # noqa: BLE001 - whatever a custom backward pass raises is a finding
         kind = "" if isinstance(error, PurebpError) else f"bwd raised {type(error).__name__}: "
-        nan = float("nan")
-        message = kind + first_line(error)
-        failure = Failure("contract", "", "", (), nan, nan, nan, probe.first.describe(), message)
-        outcome = Outcome(float("inf"), failure)
-        run.add(probe, probe.first, outcome)
+        run.add(probe, probe.first, failed("contract", probe.first, kind + first_line(error)))
         return False
     run.add(probe, probe.first, outcome)
     return True
@@ -180,10 +177,7 @@ def _run_check(name: str, probe: Probe, case: Case, run: _Run) -> None:
     except PurebpError:
         raise
     except Exception as error:  # noqa: BLE001 - a check that cannot run is a finding, not a crash
-        message = f"raised {type(error).__name__}: {first_line(error)}"
-        nan = float("nan")
-        failure = Failure(name, "", "", (), nan, nan, nan, case.describe(), message)
-        outcome = Outcome(float("inf"), failure)
+        outcome = failed(name, case, f"raised {type(error).__name__}: {first_line(error)}")
     run.add(probe, case, outcome)
 
 

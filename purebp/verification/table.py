@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from typing import NamedTuple
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from purebp.catalog import OPS
@@ -51,15 +52,14 @@ def default_processes() -> int:
 
 def result_table(families: Mapping[str, Iterable[str]], reports: Mapping[str, Report]) -> Table:
     """One line for each op, by family."""
-    table = Table(title="hand-derived gradients", title_justify="left")
-    table.add_column("op")
-    for heading in ("checks", "worst error", "residuals", "jax.vjp's", "seconds"):
-        table.add_column(heading, justify="right")
-    table.add_column("verdict")
+    table = Table(title="hand-derived gradients", title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("op", no_wrap=True)
+    for heading in ("checks", "worst", "residuals", "jax.vjp", "time"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
     for family, names in families.items():
         rows = [reports[name] for name in names if name in reports]
         if rows:
-            table.add_section()
             table.add_row(f"[bold]{family}[/bold]")
         for report in rows:
             style = STYLES.get(report.verdict, "yellow")
@@ -74,7 +74,7 @@ def _cells(report: Report) -> tuple[str, ...]:
         f"{report.worst:.2f}" if report.worst < 1e3 else f"{report.worst:.1e}",
         _bytes(report.residual_bytes),
         _bytes(report.autodiff_bytes),
-        f"{report.seconds:.1f}",
+        f"{report.seconds:.0f} s",
     )
 
 
