@@ -1,5 +1,7 @@
 """Layer: one line of the list that a model is written as."""
 
+import itertools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
@@ -21,11 +23,16 @@ class Weight(NamedTuple):
     spread: float = 0.0
     centre: float = 0.0
 
-    def draw(self, key: Array, dtype: Any) -> Array:
-        """The first value, from an explicit key."""
-        if self.spread == 0:
-            return jnp.full(self.shape, self.centre, dtype)
-        return self.centre + self.spread * jax.random.normal(key, self.shape, dtype)
+    @property
+    def normals(self) -> int:
+        """How many normal numbers the first value takes."""
+        return math.prod(self.shape) if self.spread else 0
+
+    def first(self, normals: Array) -> Array:
+        """The first value, out of that many normal numbers."""
+        if not self.spread:
+            return jnp.full(self.shape, self.centre, normals.dtype)
+        return self.centre + self.spread * normals.reshape(self.shape)
 
 
 class Layer(NamedTuple):
@@ -64,14 +71,13 @@ class Layers(NamedTuple):
     layers: tuple[Layer, ...]
 
     def draw(self, key: Array, dtype: Any) -> Tree:
-        """The first params: each array from its own part of `key`."""
+        """The first params, cut out of one long vector of normal numbers."""
+        counts = [w.normals for weights in self.weights().values() for w in weights.values()]
+        cuts = list(itertools.accumulate(counts))[:-1]
+        parts = iter(jnp.split(jax.random.normal(key, (sum(counts),), dtype), cuts))
         return {
-            layer.name: {
-                name: weight.draw(jax.random.fold_in(jax.random.fold_in(key, i), j), dtype)
-                for j, (name, weight) in enumerate(layer.params.items())
-            }
-            for i, layer in enumerate(self.layers)
-            if layer.params
+            layer: {name: w.first(next(parts)) for name, w in weights.items()}
+            for layer, weights in self.weights().items()
         }
 
     def fresh_state(self, dtype: Any) -> Tree:

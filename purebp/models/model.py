@@ -103,13 +103,13 @@ class Model(Op):
         Layers(self.name, self.layers).check(params, state, key, train)
 
     def init(self, key: Array, *, dtype: Any = jnp.float32) -> Tree:
-        """The first params: each array from its own part of `key`."""
+        """The first params, from an explicit key."""
         if not isinstance(key, jax.Array):
             raise ArgumentError(
                 f"{self.name}.init: key is a {type(key).__name__}, expected a PRNG key; "
                 "make one with jax.random.key(0)"
             )
-        return Layers(self.name, self.layers).draw(key, dtype)
+        return jax.jit(partial(Layers(self.name, self.layers).draw, dtype=dtype))(key)
 
     def init_state(self, *, dtype: Any = jnp.float32) -> Tree:
         """The first running statistics: mean 0 and variance 1."""

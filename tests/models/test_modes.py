@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from purebp.models import linear_classifier, n_layer_net, two_layer_net
+from purebp.gates import identity
+from purebp.models import Layer, Model, linear_classifier, n_layer_net, two_layer_net
 from tests.models.plain import arguments
 
 X = jnp.asarray(np.random.default_rng(2).normal(size=(6, 4)), jnp.float32)
@@ -117,3 +118,9 @@ def test_the_spread_of_the_first_weights(init, wanted):
 def test_the_first_weights_have_the_dtype_that_is_asked_for():
     params = two_layer_net(4, 5, 3).init(KEY, dtype=jnp.bfloat16)
     assert {str(leaf.dtype) for leaf in jax.tree.leaves(params)} == {"bfloat16"}
+
+
+def test_a_model_without_weights_has_none():
+    model = Model("nothing", [Layer("same", identity)], (3,))
+    assert model.init(KEY) == {}
+    assert model.init_state() == {}
