@@ -1,0 +1,40 @@
+"""The 1,797 handwritten digits that ship inside scikit-learn, 8 x 8 pixels each. No download."""
+
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from purebp.errors import MissingPackageError
+from purebp.training.loop import Data
+
+SHAPE = (1, 8, 8)
+CLASSES = 10
+BRIGHTEST = 16
+
+
+def load_digits(*, flat: bool = False) -> Data:
+    """A stratified 75/25 split with seed 0: 1,347 digits to train on, 450 to test on.
+
+    Pixels are scaled from 0..16 to 0..1. Images have the shape (1, 8, 8); `flat`: (64,).
+
+    Raises:
+        MissingPackageError: scikit-learn is not installed.
+    """
+    try:
+        datasets, selection = (
+            import_module("sklearn.datasets"),
+            import_module("sklearn.model_selection"),
+        )
+    except ImportError:
+        raise MissingPackageError(
+            "the digits need scikit-learn, which is not installed; pip install 'purebp[examples]'"
+        ) from None
+    digits: Any = datasets.load_digits()
+    images = np.asarray(digits.images / BRIGHTEST, np.float32)
+    x = images.reshape(-1, 64) if flat else images.reshape(-1, *SHAPE)
+    y = np.asarray(digits.target, np.int32)
+    x_train, x_test, y_train, y_test = selection.train_test_split(
+        x, y, test_size=0.25, stratify=y, random_state=0
+    )
+    return Data(x_train, y_train, x_test, y_test)

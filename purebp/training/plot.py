@@ -1,0 +1,51 @@
+"""Curves of loss and accuracy, drawn without a display."""
+
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from purebp.errors import MissingPackageError
+from purebp.training.loop import Epoch
+
+
+class Curve(NamedTuple):
+    """One run: what its legend says, and its epochs."""
+
+    label: str
+    history: tuple[Epoch, ...]
+
+
+def load_matplotlib() -> tuple[Any, Any]:
+    """The figure and the canvas of matplotlib, which need no display."""
+    try:
+        return import_module("matplotlib.figure"), import_module("matplotlib.backends.backend_agg")
+    except ImportError:
+        raise MissingPackageError(
+            "--plot needs matplotlib, which is not installed; pip install 'purebp[examples]'"
+        ) from None
+
+
+def plot_curves(file: Path, title: str, curves: Sequence[Curve]) -> None:
+    """Write a picture: the loss on the left, training and test accuracy on the right."""
+    figures, backend = load_matplotlib()
+    figure = figures.Figure(figsize=(10, 4), layout="constrained")
+    backend.FigureCanvasAgg(figure)
+    losses, accuracies = figure.subplots(1, 2)
+    for index, (label, history) in enumerate(curves):
+        epochs = [epoch.epoch for epoch in history]
+        color = f"C{index}"
+        marker = "o" if len(epochs) == 1 else None
+        losses.plot(epochs, [e.loss for e in history], color=color, marker=marker, label=label)
+        train = [100 * e.train_accuracy for e in history]
+        test = [100 * e.test_accuracy for e in history]
+        accuracies.plot(epochs, test, color=color, marker=marker, label=f"{label}, test")
+        accuracies.plot(epochs, train, color=color, marker=marker, ls="--", label=f"{label}, train")
+    losses.set(xlabel="epoch", ylabel="loss", yscale="log", title="loss")
+    accuracies.set(xlabel="epoch", ylabel="accuracy (%)", title="accuracy")
+    for axes in (losses, accuracies):
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(alpha=0.3)
+        axes.legend()
+    figure.suptitle(title)
+    figure.savefig(file, dpi=120)
