@@ -34,13 +34,17 @@ _NONE = cast(Function, None)
 
 
 class Domain(NamedTuple):
-    """What an argument may be: real, positive, nonzero; an index below an axis; a PRNG key."""
+    """What an argument may be: real, positive, nonzero; an index below an axis; a PRNG key;
+
+    or fixed: it is not differentiated, and keeps the value of the example.
+    """
 
     kind: str = "real"
     below: str = ""
 
 
 REAL, POSITIVE, NONZERO, KEY = Domain("real"), Domain("positive"), Domain("nonzero"), Domain("key")
+FIXED = Domain("fixed")
 
 
 def index_below(axis: str) -> Domain:

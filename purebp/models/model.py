@@ -17,7 +17,7 @@ from jaxtyping import Array, Float
 from purebp.combine import chain
 from purebp.errors import ArgumentError, ShapeError
 from purebp.models.layer import Layer, Layers, Tree, Weight
-from purebp.op import Op, conditioned
+from purebp.op import FIXED, Op, conditioned
 
 ROUNDING = "the values of a hidden layer are rounded before the next layer multiplies them"
 
@@ -84,6 +84,7 @@ class Model(Op):
             backward,
             definition,
             options={"train": MODES} if changes else {},
+            domains={"state": FIXED},
             check=self.check_arguments,
             tolerance=conditioned(ROUNDING),
             has_aux=True,

@@ -91,7 +91,10 @@ def make_args(target: Target, case: Case) -> tuple[Any, ...]:
     if case.variant.shapes is None:
         assert target.example is not None
         example = jax.tree.map(_as_array, target.example(rng))
-        return _vary_example(example, case, rng)
+        return tuple(
+            arg if _is_fixed(target, index) else _vary_example(arg, case, rng)
+            for index, arg in enumerate(example)
+        )
     sizes = _bound_sizes(target.parameters, case.variant.shapes)
     arguments = zip(target.parameters, case.variant.shapes, strict=False)
     return tuple(
@@ -248,11 +251,15 @@ def _values(
     return values
 
 
-def _vary_example(args: tuple[Any, ...], case: Case, rng: np.random.Generator) -> tuple[Any, ...]:
+def _is_fixed(target: Target, index: int) -> bool:
+    return target.domains.get(target.argument_name(index), Domain()).kind == "fixed"
+
+
+def _vary_example(arg: Any, case: Case, rng: np.random.Generator) -> Any:
     """The example itself for seed 0, else its floating arrays moved or drawn anew."""
     if case.seed == 0:
-        return args
-    return jax.tree.map(lambda leaf: _vary_leaf(leaf, case.pattern, rng), args)
+        return arg
+    return jax.tree.map(lambda leaf: _vary_leaf(leaf, case.pattern, rng), arg)
 
 
 def _as_array(leaf: Any) -> Any:

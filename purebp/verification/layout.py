@@ -51,6 +51,18 @@ class Layout:
 
     def cotangents(self, bars: Any, primals: Sequence[Any]) -> list[Any]:
         """One array for each differentiable one (`None`: zeros); raise if they do not fit."""
+        leaves = self._leaves(bars)
+        places = [index for index, use in enumerate(self.differentiable) if use]
+        return [
+            self._fit(index, leaves[index], primal)
+            for index, primal in zip(places, primals, strict=True)
+        ]
+
+    def declared_none(self, bars: Any) -> list[bool]:
+        """For each differentiable array whether its cotangent is `None`."""
+        return self.chosen([leaf is None for leaf in self._leaves(bars)])
+
+    def _leaves(self, bars: Any) -> list[Any]:
         if not isinstance(bars, tuple | list):
             raise CotangentError(
                 f"bwd returned a {type(bars).__name__}, expected a tuple of "
@@ -75,11 +87,7 @@ class Layout:
                     f"the cotangent of {name} has the structure {came}, expected {subtree}"
                 )
             leaves += found
-        places = [index for index, use in enumerate(self.differentiable) if use]
-        return [
-            self._fit(index, leaves[index], primal)
-            for index, primal in zip(places, primals, strict=True)
-        ]
+        return leaves
 
     def _fit(self, index: int, leaf: Any, primal: Any) -> Any:
         if leaf is None:

@@ -24,6 +24,9 @@ PROJECTIONS = 8
 NEARBY = 6
 NEAR = 1e-4
 KEPT = 32
+TINY32 = float(np.finfo(np.float32).tiny)
+HIDDEN = 1e3 * float(np.finfo(np.float32).eps)
+"""Below float32's range its noise is not seen: 1000 roundings are taken instead."""
 
 Leaves = Sequence[Any]
 
@@ -42,7 +45,15 @@ class Truth(NamedTuple):
     jacobian: np.ndarray | None
     spread: np.ndarray | float
     scale: np.ndarray
+    value_noise: np.ndarray | float
     draws_differ: bool
+
+
+class Noise(NamedTuple):
+    """Rounding errors of the reference: of its output, and of its Jacobian (or cotangents)."""
+
+    value: np.ndarray | float
+    derivative: np.ndarray | float
 
 
 class Hand(NamedTuple):
@@ -129,7 +140,10 @@ class Probe:
 
     def pull_leaves(self, chosen: Leaves, rest: Leaves, y_bar: Leaves) -> tuple[Any, list[Any]]:
         """The output of the forward rule, and the hand-written cotangents."""
-        args = self.layout.join(chosen, rest)
+        primal, bars = self._pull(self.layout.join(chosen, rest), y_bar)
+        return _floating(primal), self.layout.cotangents(bars, chosen)
+
+    def _pull(self, args: tuple[Any, ...], y_bar: Leaves) -> tuple[Any, Any]:
         y = jax.eval_shape(lambda *a: self.target.forward(self.settings, *a), *args)
         leaves, tree = jax.tree.flatten(y)
         given = iter(y_bar)
@@ -137,8 +151,17 @@ class Probe:
             next(given).astype(leaf.dtype) if _is_floating(leaf) else _no_cotangent(leaf)
             for leaf in leaves
         ]
-        primal, bars = self.target.pull(self.settings, args, jax.tree.unflatten(tree, full))
-        return _floating(primal), self.layout.cotangents(bars, chosen)
+        return self.target.pull(self.settings, args, jax.tree.unflatten(tree, full))
+
+    @cached_property
+    def constant(self) -> np.ndarray:
+        """For each floating entry whether its cotangent is declared to be none."""
+        chosen, rest, y_bar = self.inputs(self.first)
+        args = self.layout.join(chosen, rest)
+        bars = jax.eval_shape(lambda a, b: self._pull(a, b)[1], args, y_bar)
+        none = self.layout.declared_none(bars)
+        sizes = [leaf.size for leaf in chosen]
+        return np.repeat(np.asarray(none, bool), sizes)
 
     def pull_bars(self, chosen: Leaves, rest: Leaves, y_bar: Leaves) -> list[Any]:
         """The hand-written cotangents alone."""
@@ -198,18 +221,22 @@ class Probe:
             wide = _widen(low)
             y, bars, jacobian = self._truth_jit(wide, rest, [jnp.asarray(bar) for bar in y_bar])
         differ = _draws_differ(rounded, flat(y))
-        noise: np.ndarray | float = 0.0
+        noise = Noise(0.0, 0.0)
         if self.target.tolerance.conditioned and low and not differ:
             noise = self._noise(low, rest, y_bar, case)
         if not self.has_jacobian:
-            scale = self._projected_scale(wide, rest, y_bar, case) + noise
-            return Truth(flat(y), flat(bars), None, 0.0, scale, differ)
+            scale = self._projected_scale(wide, rest, y_bar, case) + noise.derivative
+            return Truth(flat(y), flat(bars), None, 0.0, scale, noise.value, differ)
         jacobian = np.asarray(jacobian)
-        scale = (np.abs(jacobian) + noise).T @ np.abs(flat(y_bar))
-        return Truth(flat(y), flat(bars), jacobian, noise, scale, differ)
+        scale = (np.abs(jacobian) + noise.derivative).T @ np.abs(flat(y_bar))
+        return Truth(flat(y), flat(bars), jacobian, noise.derivative, scale, noise.value, differ)
 
     def forward_scale(self, found: Evidence) -> np.ndarray:
-        """|J| |x|: how much the output changes when every input changes relatively by 1."""
+        """The unit of the forward tolerance: |y| + |J| |x|, and the noise of the reference."""
+        own = np.abs(found.truth.y) + found.truth.value_noise
+        return own + self._change_scale(found)
+
+    def _change_scale(self, found: Evidence) -> np.ndarray:
         size = np.abs(flat(found.chosen))
         if found.truth.jacobian is not None:
             return np.nan_to_num(np.abs(found.truth.jacobian) @ size)
@@ -235,25 +262,23 @@ class Probe:
         zero = [jnp.zeros(leaf.shape, jnp.float64) for leaf in self.output]
         return np.asarray(self._truth_jit(wide, rest, zero)[2])
 
-    def _noise(self, low: Leaves, rest: Leaves, y_bar: Leaves, case: Case) -> np.ndarray:
-        """The rounding errors of autodiff itself at and near a point, in units of eps.
-
-        Of the Jacobian where it is built, else of the cotangents.
-        """
+    def _noise(self, low: Leaves, rest: Leaves, y_bar: Leaves, case: Case) -> Noise:
+        """The rounding errors of autodiff itself at and near a point, in units of eps."""
         rng = np.random.default_rng(case.seed + 3)
-        worst: np.ndarray | float = 0.0
+        given = [jnp.asarray(bar) for bar in y_bar]
+        value: np.ndarray | float = 0.0
+        derivative: np.ndarray | float = 0.0
         for k in range(NEARBY):
             moved = [_near(leaf, rng) if k else leaf for leaf in low]
-            rounded = self._derivative(moved, rest, y_bar)
+            rounded = _numbers(self._truth_jit(moved, rest, given))
             with enable_x64(True):
-                exact = self._derivative(_widen(moved), rest, y_bar)
-            worst = np.maximum(worst, np.abs(rounded - exact))
+                exact = _numbers(self._truth_jit(_widen(moved), rest, given))
+            value = np.maximum(value, np.abs(rounded[0] - exact[0]))
+            size = np.abs(exact[1])
+            hidden = np.where(size < TINY32, HIDDEN * size, 0.0)
+            derivative = np.maximum(derivative, hidden + np.abs(rounded[1] - exact[1]))
         eps = max(float(jnp.finfo(leaf.dtype).eps) for leaf in low)
-        return np.nan_to_num(np.asarray(worst), posinf=0.0) / eps
-
-    def _derivative(self, chosen: Leaves, rest: Leaves, y_bar: Leaves) -> np.ndarray:
-        _, bars, jacobian = self._truth_jit(chosen, rest, [jnp.asarray(bar) for bar in y_bar])
-        return flat(bars) if jacobian is None else np.asarray(jacobian, np.float64)
+        return Noise(*(np.nan_to_num(np.asarray(n), posinf=0.0) / eps for n in (value, derivative)))
 
     def _projected_scale(self, wide: Leaves, rest: Leaves, y_bar: Leaves, case: Case) -> np.ndarray:
         rng = np.random.default_rng(case.seed + 3)
@@ -332,6 +357,11 @@ class Probe:
             return np.asarray(self._scalars_jit(jnp.asarray(points), rest, jnp.asarray(y_bar)))
 
         return f
+
+
+def _numbers(result: Any) -> tuple[np.ndarray, np.ndarray]:
+    y, bars, jacobian = result
+    return flat(y), flat(bars) if jacobian is None else np.asarray(jacobian, np.float64)
 
 
 def _draws_differ(rounded: np.ndarray, exact: np.ndarray) -> bool:
