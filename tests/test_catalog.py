@@ -61,5 +61,5 @@ def test_a_tolerance_of_its_own_has_a_reason(name):
 
 
 def test_an_unknown_name_is_refused_with_the_nearest_one():
-    with pytest.raises(UnknownOpError, match="unknown op 'sigmoi'; did you mean 'sigmoid'?"):
+    with pytest.raises(UnknownOpError, match=r"unknown op 'sigmoi'; did you mean 'sigmoid'\?"):
         find("sigmoi")
