@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import jax
 from jax import lax
+from jax.sharding import AxisType
 
 enable_x64 = jax.enable_x64
 
@@ -29,7 +30,19 @@ def unify_varying(args: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _varying_axes(leaf: object) -> frozenset[str]:
-    return frozenset(getattr(jax.typeof(leaf), "vma", ()))
+    kind = jax.typeof(leaf)
+    manual = getattr(kind, "manual_axis_type", None)
+    return frozenset(kind.vma if manual is None else manual.varying)  # the first JAX 0.10 had vma
+
+
+def explicit_sharding(x: object) -> Any:
+    """The sharding of `x` where it is part of its type (a mesh with Explicit axes), else None.
+
+    A cotangent must have the type of its argument. Where a product sums over a sharded axis, or
+    an array is made anew, JAX has to be told: pass this as `out_sharding`.
+    """
+    sharding = jax.typeof(x).sharding
+    return sharding if AxisType.Explicit in sharding.mesh.axis_types else None
 
 
 def is_custom_vjp(target: object) -> bool:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from purebp.compat import explicit_sharding
 from purebp.errors import ArgumentError, DtypeError, ShapeError
 from purebp.signature import as_array
 
@@ -23,10 +24,14 @@ class Static:
 @jax.tree_util.register_static
 @dataclass(frozen=True)
 class Spec:
-    """The shape and dtype of an array, as a static node of a pytree."""
+    """The shape and dtype of an array, as a static node of a pytree.
+
+    On a mesh with Explicit axes the sharding is part of an array's type, and kept here too.
+    """
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+    sharding: Any = None
 
     def __str__(self) -> str:
         return f"{self.dtype}{list(self.shape)}"
@@ -34,7 +39,7 @@ class Spec:
 
 def spec_of(x: Any) -> Spec:
     """The shape and dtype of an array."""
-    return Spec(tuple(x.shape), np.dtype(x.dtype))
+    return Spec(tuple(x.shape), np.dtype(x.dtype), explicit_sharding(x))
 
 
 @partial(

@@ -1,9 +1,12 @@
 """Matrix-product gates. The Jacobian of a product is never built: its pullbacks are products."""
 
 import jax.numpy as jnp
+from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, Float
 
+from purebp.compat import explicit_sharding
 from purebp.gate import Gate
+from purebp.residuals import Spec
 
 
 def dot_definition(x: Float[Array, "*s d"], y: Float[Array, "*s d"]) -> Float[Array, "*s"]:
@@ -45,12 +48,21 @@ def matmul_definition(
     return jnp.matmul(x, y)
 
 
-def matmul_x_bar(z_bar: Array, y: Array) -> Array:
-    return jnp.matmul(z_bar, jnp.swapaxes(y, -1, -2))
+def matmul_x_bar(z_bar: Array, y: Array, x_spec: Spec) -> Array:
+    return jnp.matmul(z_bar, jnp.swapaxes(y, -1, -2), out_sharding=_product(z_bar, x_spec))
 
 
-def matmul_y_bar(z_bar: Array, x: Array) -> Array:
-    return jnp.matmul(jnp.swapaxes(x, -1, -2), z_bar)
+def matmul_y_bar(z_bar: Array, x: Array, y_spec: Spec) -> Array:
+    return jnp.matmul(jnp.swapaxes(x, -1, -2), z_bar, out_sharding=_product(z_bar, y_spec))
+
+
+def _product(z_bar: Array, spec: Spec) -> NamedSharding | None:
+    """The sharding of a cotangent before broadcasting is undone: leading axes are those of z."""
+    z_sharding = explicit_sharding(z_bar)
+    if z_sharding is None or spec.sharding is None:
+        return None
+    axes = (*z_sharding.spec[:-2], *spec.sharding.spec[-2:])
+    return NamedSharding(spec.sharding.mesh, PartitionSpec(*axes))
 
 
 matmul = Gate(matmul_definition, matmul_x_bar, matmul_y_bar, primitive="dot_general")

@@ -30,7 +30,7 @@ def sum_definition(
 
 
 def sum_x_bar(y_bar: Array, x_spec: Spec, axis: Axis, keepdims: bool) -> Array:
-    return jnp.broadcast_to(_restore_axes(y_bar, axis, keepdims), x_spec.shape)
+    return _spread(_restore_axes(y_bar, axis, keepdims), x_spec)
 
 
 def mean_definition(
@@ -51,7 +51,7 @@ def mean_definition(
 def mean_x_bar(y_bar: Array, x_spec: Spec, axis: Axis, keepdims: bool) -> Array:
     axes = _axes(axis, len(x_spec.shape))
     count = math.prod(x_spec.shape[i] for i in axes)
-    return jnp.broadcast_to(_restore_axes(y_bar / count, axis, keepdims), x_spec.shape)
+    return _spread(_restore_axes(y_bar / count, axis, keepdims), x_spec)
 
 
 def check_axis(op: str, x: Array, *, axis: Axis, keepdims: bool) -> None:
@@ -71,6 +71,10 @@ def _axes(axis: Axis, rank: int) -> tuple[int, ...]:
     if axis is None:
         return tuple(range(rank))
     return tuple(map(operator.index, axis if isinstance(axis, tuple) else (axis,)))
+
+
+def _spread(y_bar: Array, x_spec: Spec) -> Array:
+    return jnp.broadcast_to(y_bar, x_spec.shape, out_sharding=x_spec.sharding)
 
 
 def _restore_axes(y_bar: Array, axis: Axis, keepdims: bool) -> Array:

@@ -1,11 +1,12 @@
 """The convolution layer. Its backward pass is two more convolutions."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from purebp.compat import explicit_sharding
 from purebp.layers.window import Padding, Pair, Steps, steps_over
 from purebp.op import Op
 from purebp.residuals import Spec, spec_of
@@ -70,7 +71,7 @@ def conv2d_bwd(
     x, w, b = res
     rows, columns = _steps(x, w, stride, padding)
     x_bar = input_gradient(w, y_bar, rows, columns).astype(x.dtype)
-    w_bar = weight_gradient(x, y_bar, rows, columns).astype(w.dtype)
+    w_bar = weight_gradient(x, y_bar, rows, columns, explicit_sharding(w)).astype(w.dtype)
     if b is None:
         return x_bar, w_bar, None
     return x_bar, w_bar, jnp.sum(y_bar, axis=(0, 2, 3)).astype(b.dtype)
@@ -89,7 +90,9 @@ def input_gradient(w: Array, y_bar: Array, rows: Steps, columns: Steps) -> Array
     return x_bar[:, :, : rows.size, : columns.size]
 
 
-def weight_gradient(x: Array, y_bar: Array, rows: Steps, columns: Steps) -> Array:
+def weight_gradient(
+    x: Array, y_bar: Array, rows: Steps, columns: Steps, out_sharding: Any = None
+) -> Array:
     """w_bar: x convolved with y_bar spread out by the stride, summed over the images."""
     return lax.conv_general_dilated(
         x.astype(y_bar.dtype),
@@ -98,6 +101,7 @@ def weight_gradient(x: Array, y_bar: Array, rows: Steps, columns: Steps) -> Arra
         padding=(_weight_padding(rows), _weight_padding(columns)),
         rhs_dilation=(rows.stride, columns.stride),
         dimension_numbers=IMAGES_AND_CHANNELS_SWAPPED,
+        out_sharding=out_sharding,
     )
 
 

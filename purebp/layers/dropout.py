@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from purebp.compat import explicit_sharding
 from purebp.errors import OptionError
 from purebp.op import KEY, Op
 
@@ -34,7 +35,8 @@ def dropout_bwd(key: PRNGKeyArray, y_bar: Array, *, rate: float = 0.5) -> tuple[
 
 def _drop(x: Array, key: PRNGKeyArray, rate: float) -> Array:
     """The mask is drawn in float32 in every precision, so that it is the same in each."""
-    keep = jax.random.bernoulli(key, jnp.float32(1 - rate), x.shape)
+    share = jnp.float32(1 - rate)
+    keep = jax.random.bernoulli(key, share, x.shape, out_sharding=explicit_sharding(x))
     return jnp.where(keep, x / (1 - rate), jnp.zeros_like(x))
 
 

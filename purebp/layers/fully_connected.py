@@ -21,16 +21,18 @@ True
 True
 """
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from purebp.activations import relu, sigmoid, tanh
+from purebp.compat import explicit_sharding
 from purebp.errors import OptionError
 from purebp.gates import identity
 from purebp.layers.linear import affine
 from purebp.op import Op, conditioned
+from purebp.residuals import Spec, spec_of
 
 Activation = Literal["sigmoid", "tanh", "relu", "identity"]
 ACTIVATIONS = {"sigmoid": sigmoid, "tanh": tanh, "relu": relu, "identity": identity}
@@ -48,7 +50,8 @@ def fully_connected_definition(
     Maths: z = x w + b, y = f(z); delta = y_bar f'(z) is the local gradient, x_bar = delta w^T
         the activation gradient, w_bar = x^T delta the weight gradient, b_bar = sum of delta.
     Shapes: x (*batch, d), w (d, k), b (k); y (*batch, k).
-    Residuals: x, w and z. z serves the slope of every activation, also in its tails.
+    Residuals: x, w and z; of b only its dtype. z serves the slope of every activation, also in
+        its tails.
     Kinks: that of relu, slope 0 at 0.
     Raises: ShapeError if w or b do not fit x, OptionError for an unknown activation.
     Source: the lecture notes on backpropagation in fully connected networks.
@@ -60,21 +63,24 @@ class FullyConnectedResiduals(NamedTuple):
     x: Float[Array, "*batch d"]
     w: Float[Array, "d k"]
     z: Float[Array, "*batch k"]
+    b: Spec
 
 
 def fully_connected_fwd(
     x: Array, w: Array, b: Array, *, activation: Activation = "sigmoid"
 ) -> tuple[Array, FullyConnectedResiduals]:
     z = jnp.matmul(x, w) + b
-    return ACTIVATIONS[activation].fwd(z)[0], FullyConnectedResiduals(x, w, z)
+    return ACTIVATIONS[activation].fwd(z)[0], FullyConnectedResiduals(x, w, z, spec_of(b))
 
 
 def fully_connected_bwd(
     res: FullyConnectedResiduals, y_bar: Array, *, activation: Activation = "sigmoid"
 ) -> tuple[Array, Array, Array]:
     delta = local_gradient(y_bar, res.z, activation)
-    b_bar = jnp.sum(delta, axis=tuple(range(delta.ndim - 1)))
-    return activation_gradient(delta, res.w), weight_gradient(res.x, delta), b_bar
+    x, w, _, b = res
+    x_bar = activation_gradient(delta, w, explicit_sharding(x)).astype(x.dtype)
+    w_bar = weight_gradient(x, delta, explicit_sharding(w)).astype(w.dtype)
+    return x_bar, w_bar, jnp.sum(delta, axis=tuple(range(delta.ndim - 1))).astype(b.dtype)
 
 
 def local_gradient(
@@ -87,18 +93,18 @@ def local_gradient(
 
 
 def activation_gradient(
-    delta: Float[Array, "*batch k"], w: Float[Array, "d k"]
+    delta: Float[Array, "*batch k"], w: Float[Array, "d k"], out_sharding: Any = None
 ) -> Float[Array, "*batch d"]:
     """dL/dx = delta w^T: each input collects the local gradients of the neurons it feeds."""
-    return jnp.matmul(delta, w.T)
+    return jnp.matmul(delta, w.T, out_sharding=out_sharding)
 
 
 def weight_gradient(
-    x: Float[Array, "*batch d"], delta: Float[Array, "*batch k"]
+    x: Float[Array, "*batch d"], delta: Float[Array, "*batch k"], out_sharding: Any = None
 ) -> Float[Array, "d k"]:
     """dL/dw = x^T delta: input times local gradient, summed over the examples."""
     examples = tuple(range(x.ndim - 1))
-    return jnp.tensordot(x, delta, axes=(examples, examples))
+    return jnp.tensordot(x, delta, axes=(examples, examples), out_sharding=out_sharding)
 
 
 def check_activation(x: Array, w: Array, b: Array, *, activation: str) -> None:

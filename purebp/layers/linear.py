@@ -5,6 +5,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from purebp.compat import explicit_sharding
 from purebp.op import Op
 from purebp.residuals import Spec, spec_of
 
@@ -44,8 +45,10 @@ def affine_fwd(x: Array, w: Array, b: Array | None = None) -> tuple[Array, Affin
 def affine_bwd(res: AffineResiduals, y_bar: Array) -> tuple[Array, Array, Array | None]:
     x, w, b = res
     examples = tuple(range(x.ndim - 1))
-    x_bar = jnp.matmul(y_bar, w.T).astype(x.dtype)
-    w_bar = jnp.tensordot(x, y_bar, axes=(examples, examples)).astype(w.dtype)
+    x_bar = jnp.matmul(y_bar, w.T, out_sharding=explicit_sharding(x)).astype(x.dtype)
+    w_bar = jnp.tensordot(
+        x, y_bar, axes=(examples, examples), out_sharding=explicit_sharding(w)
+    ).astype(w.dtype)
     if b is None:
         return x_bar, w_bar, None
     return x_bar, w_bar, jnp.sum(y_bar, axis=examples).astype(b.dtype)

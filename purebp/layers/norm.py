@@ -135,7 +135,7 @@ def batch_norm_definition(
     mean = jnp.mean(x, axis=axes, keepdims=True)
     var = jnp.mean((x - mean) ** 2, axis=axes, keepdims=True)
     y = _each(gamma, x) * ((x - mean) / jnp.sqrt(var + eps)) + _each(beta, x)
-    return y, BatchStatistics(mean.reshape(-1), var.reshape(-1))
+    return y, BatchStatistics(mean.reshape(-1).astype(y.dtype), var.reshape(-1).astype(y.dtype))
 
 
 def batch_norm_fwd(
