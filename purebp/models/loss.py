@@ -15,6 +15,7 @@ from purebp.models.dense import two_layer_net
 from purebp.models.layer import Tree
 from purebp.models.model import ROUNDING, Model
 from purebp.op import Op, conditioned
+from purebp.residuals import Residuals
 
 Path = tuple[str, str]
 
@@ -87,10 +88,10 @@ def with_loss(model: Model, loss: Op, *, regularizer: Op | None = None, name: st
 
     def backward(res: Any, loss_bar: Array) -> tuple[Any, ...]:
         model_res, loss_res, terms = res
-        y_bar, targets_bar = loss.bwd(loss_res, loss_bar)
+        y_bar, targets_bar = _bwd(loss, loss_res, loss_bar)
         params_bar, x_bar, *rest = model.bwd(model_res, y_bar)
         if regularizer is not None:
-            bars = [regularizer.bwd(term, loss_bar)[0] for term in terms]
+            bars = [_bwd(regularizer, term, loss_bar)[0] for term in terms]
             params_bar = _add(params_bar, paths, bars)
         return params_bar, x_bar, targets_bar, *rest
 
@@ -111,6 +112,11 @@ def with_loss(model: Model, loss: Op, *, regularizer: Op | None = None, name: st
 def weight_paths(model: Model) -> tuple[Path, ...]:
     """(layer, "w") of every weight matrix and kernel: what is regularised."""
     return tuple((layer.name, "w") for layer in model.layers if "w" in layer.params)
+
+
+def _bwd(op: Op, res: Residuals, loss_bar: Array) -> tuple[Any, ...]:
+    (spec,) = res.output[1]
+    return op.bwd(res, loss_bar.astype(spec.dtype))
 
 
 def _add(params_bar: Tree, paths: Sequence[Path], bars: Sequence[Array]) -> Tree:

@@ -1,0 +1,116 @@
+"""Every op in every floating dtype, and with mixed ones. Nothing is computed: shapes suffice."""
+
+from functools import cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from purebp import Op, chain, skip
+from purebp.catalog import OPS
+from purebp.compat import enable_x64
+from purebp.gates import tanh
+from purebp.layers import affine
+from purebp.op import FIXED, REAL
+from purebp.verification.cases import Case, Variant, make_args, variants
+from purebp.verification.target import make_target
+
+DTYPES = ("bfloat16", "float16", "float64")
+MIXED = [("bfloat16", "float32"), ("float32", "bfloat16")]
+
+
+@cache
+def cases_of(op: Op) -> list[tuple[dict[str, Any], tuple[Any, ...]]]:
+    """The first variant with each setting of the options, and its arguments."""
+    target = make_target(op)
+    found: dict[Any, Variant] = {}
+    for variant in variants(target):
+        found.setdefault(variant.settings, variant)
+    return [
+        (dict(variant.settings), make_args(target, Case(variant, "normal", "normal", 0)))
+        for variant in found.values()
+    ]
+
+
+def is_floating(leaf: Any) -> bool:
+    return jnp.issubdtype(leaf.dtype, jnp.floating)
+
+
+def in_dtypes(args: tuple[Any, ...], dtypes: tuple[str, ...]) -> tuple[Any, ...]:
+    """The floating arrays in the given dtypes, in turn."""
+    leaves, tree = jax.tree.flatten(args)
+    floating = [i for i, leaf in enumerate(leaves) if is_floating(leaf)]
+    for place, i in enumerate(floating):
+        dtype = dtypes[min(place, len(dtypes) - 1)]
+        leaves[i] = jax.ShapeDtypeStruct(leaves[i].shape, jnp.dtype(dtype))
+    return jax.tree.unflatten(tree, leaves)
+
+
+def check_dtypes(op: Op, dtypes: tuple[str, ...]) -> None:
+    """The outputs are those of the definition; each cotangent is like its argument."""
+    for settings, examples in cases_of(op):
+        args = in_dtypes(examples, dtypes)
+
+        def run(
+            *args: Any, op: Op = op, settings: dict[str, Any] = settings
+        ) -> tuple[Any, Any, Any]:
+            out, res = op.fwd(*args, **settings)
+            y = out[0] if op.has_aux else out
+            return out, op.define(*args, **settings), op.bwd(res, jax.tree.map(jnp.ones_like, y))
+
+        out, defined, bars = jax.eval_shape(run, *args)
+        assert described(out) == described(defined), settings
+        names = [parameter.name for parameter in op.signature.parameters]
+        differentiated = [
+            arg
+            for name, arg in zip(names, args, strict=True)
+            if op.domains.get(name, REAL) != FIXED
+        ]
+        floating = [leaf for leaf in jax.tree.leaves(differentiated) if is_floating(leaf)]
+        assert described(bars) == described(floating), settings
+
+
+def described(tree: Any) -> list[str]:
+    """The dtype and shape of each array."""
+    return [f"{leaf.dtype}{list(leaf.shape)}" for leaf in jax.tree.leaves(tree)]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", OPS)
+def test_every_op_keeps_the_dtype(name: str, dtype: str) -> None:
+    with enable_x64(dtype == "float64"):
+        check_dtypes(OPS[name], (dtype,))
+        _, args = cases_of(OPS[name])[0]
+        y = jax.eval_shape(OPS[name], *in_dtypes(args, (dtype,)))
+        assert {str(leaf.dtype) for leaf in jax.tree.leaves(y)} == {dtype}
+
+
+@pytest.mark.parametrize("dtypes", MIXED, ids=str)
+@pytest.mark.parametrize("name", OPS)
+def test_every_cotangent_has_the_dtype_of_its_argument(name: str, dtypes: tuple[str, ...]) -> None:
+    check_dtypes(OPS[name], dtypes)
+
+
+def test_the_gradient_of_jax_has_the_dtypes_too() -> None:
+    x, w = jnp.ones((2, 3), jnp.bfloat16), jnp.ones((3, 3))
+    op = chain(skip(affine), tanh)
+    bars = jax.grad(lambda x, w: jnp.sum(op(x, ((((w,),),), ()))), (0, 1))(x, w)
+    assert described(bars) == ["bfloat16[2, 3]", "float32[3, 3]"]
+
+
+def test_a_cotangent_in_another_dtype_is_found() -> None:
+    def forward(x: Any, y: Any) -> Any:
+        return x * y, (x, y)
+
+    def backward(res: Any, z_bar: Any) -> Any:
+        return z_bar * res[1], z_bar * res[0]
+
+    def example(rng: np.random.Generator) -> Any:
+        return rng.normal(size=2), rng.normal(size=2)
+
+    wide = Op(forward, backward, name="wide", example=example)
+    check_dtypes(wide, ("float32",))
+    with pytest.raises(AssertionError, match="bfloat16"):
+        check_dtypes(wide, ("bfloat16", "float32"))
