@@ -1,0 +1,36 @@
+"""What becomes of the losses of the examples: their mean, their sum, or nothing."""
+
+import math
+from typing import Literal
+
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from purebp.errors import OptionError
+from purebp.numerics import widen
+
+Reduction = Literal["mean", "sum", "none"]
+REDUCTIONS = ("mean", "sum", "none")
+
+
+def reduce_examples(losses: Array, reduction: str) -> Array:
+    """The mean, the sum or all of the examples' losses."""
+    if reduction == "none":
+        return losses
+    return jnp.mean(losses) if reduction == "mean" else jnp.sum(losses)
+
+
+def spread_over_examples(loss_bar: Array, examples: tuple[int, ...], reduction: str) -> Array:
+    """The cotangent of each example's loss, ready to multiply (examples, features)."""
+    wide = widen(loss_bar)
+    if reduction == "none":
+        return wide[..., None]
+    share = wide / math.prod(examples) if reduction == "mean" else wide
+    return jnp.broadcast_to(share, (*examples, 1))
+
+
+def check_reduction(op: str, reduction: str) -> None:
+    """Raise unless the reduction is known."""
+    if reduction not in REDUCTIONS:
+        known = ", ".join(map(repr, REDUCTIONS))
+        raise OptionError(f"{op}: reduction is {reduction!r}, expected one of {known}")
