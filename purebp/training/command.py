@@ -17,8 +17,9 @@ from rich.table import Table
 from purebp.errors import DivergenceError, OptionError, PurebpError
 from purebp.losses import softmax_cross_entropy
 from purebp.models import Model
+from purebp.training.data import Batch, Data, check_batch
 from purebp.training.digits import load_digits
-from purebp.training.loop import Batch, Data, Epoch, Trained, check_batch, train
+from purebp.training.loop import Epoch, Trained, train
 from purebp.training.plot import Curve, load_matplotlib, plot_curves
 from purebp.training.recipes import OPTIMIZERS, RECIPES, Recipe, make_optimizer
 

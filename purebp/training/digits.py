@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from purebp.errors import MissingPackageError
-from purebp.training.loop import Data
+from purebp.training.data import Data
 
 SHAPE = (1, 8, 8)
 CLASSES = 10

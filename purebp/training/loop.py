@@ -3,31 +3,21 @@
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax import lax
 from jaxtyping import Array
 
-from purebp.errors import ArgumentError, DivergenceError, OptionError, ShapeError
+from purebp.errors import DivergenceError, OptionError
 from purebp.models import Model, gradient_norms, layer_outputs, with_loss
 from purebp.models.inspection import dead_shares
 from purebp.op import Op
+from purebp.training.data import Batch, Data, check_batch, check_data, mini_batches
 
-Batch = int | Literal["full"]
 Augment = Callable[[Array, Array], Array]
-
-
-class Data(NamedTuple):
-    """Examples to learn from and examples to test on; y holds integer labels."""
-
-    x_train: Any
-    y_train: Any
-    x_test: Any
-    y_test: Any
 
 
 class Epoch(NamedTuple):
@@ -62,8 +52,8 @@ class _Carry(NamedTuple):
     optimizer: Any
 
 
-class _Step(NamedTuple):
-    """Of one step: the loss; for each layer the gradient's norm, and whether it is finite."""
+class _Told(NamedTuple):
+    """The loss of a step; of each layer's gradient the norm, and whether it is finite."""
 
     loss: Array
     norms: dict[str, Array]
@@ -87,7 +77,7 @@ def train(
 
     An epoch uses every training example once: one permutation is cut into mini-batches, one
     update each. The last batch is as short as what is left. `batch="full"` is gradient descent,
-    one update an epoch. An epoch is one compiled program, compiled once.
+    one update an epoch. An update is one program, compiled once for each of the two sizes.
 
     Args:
         model: a `purebp.models` network.
@@ -108,20 +98,20 @@ def train(
     size = check_batch(batch, len(data.x_train))
     if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
         raise OptionError(f"train: epochs is {epochs!r}, expected a positive integer")
-    init_key, order_key = jax.random.split(key)
-    params, state = model.init(init_key), model.init_state()
-    data = _check_data(model, params, state, data)
+    data = check_data(model, data)
     loss_op = with_loss(model, loss, regularizer=regularizer)
-    run = jax.jit(partial(_epoch, model, loss_op, optimizer, augment, size))
+    carry, steps_key = jax.jit(partial(_start, model, optimizer))(key)
+    order = jax.jit(partial(_order, len(data.y_train), size))
+    step = jax.jit(partial(_step, model, loss_op, optimizer, augment))
     look = jax.jit(partial(_evaluate, model))
-    carry, history = _Carry(params, state, optimizer.init(params)), list[Epoch]()
+    history = list[Epoch]()
     for epoch in range(1, epochs + 1):
         start = time.perf_counter()
-        epoch_key = jax.random.fold_in(order_key, epoch)
-        carry, steps = run(carry, data.x_train, data.y_train, epoch_key)
-        _check_finite(model, epoch, steps)
+        batches, epoch_key = order(steps_key, epoch)
+        carry, told = _epoch(step, batches, carry, data, epoch_key)
+        _check_finite(model, epoch, told)
         seen = look(carry.params, carry.state, data)
-        record = _record(epoch, steps, seen, size, len(data.y_train), start)
+        record = _record(epoch, told, seen, size, len(data.y_train), start)
         history.append(record)
         if on_epoch is not None:
             on_epoch(record)
@@ -136,57 +126,65 @@ def gradient(
     return loss, loss_op.bwd(res, 1.0)[0], aux.state
 
 
-def mini_batches(key: Array, examples: int, size: int) -> tuple[Array, Array]:
-    """One permutation of the examples, cut into rows of `size`, and what is left over."""
-    order = jax.random.permutation(key, examples)
-    whole = examples - examples % size
-    return order[:whole].reshape(-1, size), order[whole:]
+def _start(
+    model: Model, optimizer: optax.GradientTransformation, key: Array
+) -> tuple[_Carry, Array]:
+    init_key, steps_key = jax.random.split(key)
+    params = model.init(init_key)
+    return _Carry(params, model.init_state(), optimizer.init(params)), steps_key
 
 
-def check_batch(batch: Batch, examples: int) -> int:
-    """The number of examples of an update."""
-    if batch == "full":
-        return examples
-    if isinstance(batch, bool) or not isinstance(batch, int) or not 1 <= batch <= examples:
-        raise OptionError(
-            f"train: batch is {batch!r}, expected 'full' or a number from 1 to {examples}, "
-            "the number of training examples"
-        )
-    return batch
+def _order(examples: int, size: int, key: Array, epoch: Array) -> tuple[Any, Array]:
+    """The mini-batches of an epoch, and the key of its steps."""
+    order_key, epoch_key = jax.random.split(jax.random.fold_in(key, epoch))
+    return mini_batches(order_key, examples, size), epoch_key
 
 
-def _epoch(
+def _step(
     model: Model,
     loss_op: Op,
     optimizer: optax.GradientTransformation,
     augment: Augment | None,
-    size: int,
     carry: _Carry,
-    x: Array,
-    y: Array,
+    data: Data,
+    index: Array,
     key: Array,
-) -> tuple[_Carry, _Step]:
-    order_key, steps_key = jax.random.split(key)
-    rows, rest = mini_batches(order_key, len(y), size)
+    number: Array,
+) -> tuple[_Carry, _Told]:
+    """One update, by the examples at `index`."""
+    step_key, augment_key = jax.random.split(jax.random.fold_in(key, number))
+    x, y = data.x_train[index], data.y_train[index]
+    x = x if augment is None else augment(augment_key, x)
+    params, state, optimizer_state = carry
+    loss, bars, state = gradient(loss_op, params, x, y, state, step_key)
+    updates, optimizer_state = optimizer.update(bars, optimizer_state, params)
+    params = optax.apply_updates(params, updates)
+    finite = {name: _all_finite(bars[name].values()) for name in bars}
+    told = _Told(loss, gradient_norms(model, bars), finite)
+    return _Carry(params, state, optimizer_state), told
 
-    def step(carry: _Carry, picked: tuple[Array, Array]) -> tuple[_Carry, _Step]:
-        index, number = picked
-        step_key, augment_key = jax.random.split(jax.random.fold_in(steps_key, number))
-        images = x[index] if augment is None else augment(augment_key, x[index])
-        params, state, optimizer_state = carry
-        loss, bars, state = gradient(loss_op, params, images, y[index], state, step_key)
-        updates, optimizer_state = optimizer.update(bars, optimizer_state, params)
-        params = optax.apply_updates(params, updates)
-        finite = {name: _all_finite(bars[name].values()) for name in bars}
-        return _Carry(params, state, optimizer_state), _Step(
-            loss, gradient_norms(model, bars), finite
-        )
 
-    carry, steps = lax.scan(step, carry, (rows, jnp.arange(len(rows))))
-    if len(rest):
-        carry, last = step(carry, (rest, jnp.asarray(len(rows))))
-        steps = jax.tree.map(jnp.append, steps, last)
-    return carry, steps
+def _epoch(
+    step: Callable[..., tuple[_Carry, _Told]],
+    batches: tuple[Array, Array],
+    carry: _Carry,
+    data: Data,
+    key: Array,
+) -> tuple[_Carry, _Told]:
+    """One update for each mini-batch.
+
+    Not a `lax.scan`: on the CPU, XLA runs convolutions inside a loop ten times slower.
+    """
+    rows, rest = np.asarray(batches[0]), np.asarray(batches[1])
+    told = list[_Told]()
+    for number, index in enumerate([*rows, rest] if len(rest) else rows):
+        carry, what = step(carry, data, index, key, number)
+        told.append(what)
+    return carry, jax.tree.map(_stack, *jax.device_get(told))
+
+
+def _stack(*values: np.ndarray) -> np.ndarray:
+    return np.stack(values)
 
 
 def _all_finite(arrays: Iterable[Array]) -> Array:
@@ -213,7 +211,7 @@ def _accuracy(scores: Array, labels: Array) -> Array:
     return jnp.mean(jnp.argmax(scores, axis=-1) == labels)
 
 
-def _record(epoch: int, steps: _Step, seen: _Seen, size: int, examples: int, start: float) -> Epoch:
+def _record(epoch: int, steps: _Told, seen: _Seen, size: int, examples: int, start: float) -> Epoch:
     losses = np.asarray(steps.loss)
     sizes = np.full(len(losses), size)
     sizes[-1] = examples - size * (len(losses) - 1)
@@ -228,7 +226,7 @@ def _record(epoch: int, steps: _Step, seen: _Seen, size: int, examples: int, sta
     )
 
 
-def _check_finite(model: Model, epoch: int, steps: _Step) -> None:
+def _check_finite(model: Model, epoch: int, steps: _Told) -> None:
     losses = np.asarray(steps.loss)
     finite = {name: np.asarray(flags) for name, flags in steps.finite.items()}
     good = np.isfinite(losses) & np.logical_and.reduce(list(finite.values()))
@@ -241,36 +239,3 @@ def _check_finite(model: Model, epoch: int, steps: _Step) -> None:
         f"train: {model.name} diverged in epoch {epoch}, step {step + 1} of {len(losses)}: "
         f"the loss is {losses[step]:.4g}{gradients}; try a smaller learning rate"
     )
-
-
-def _check_data(model: Model, params: Any, state: Any, data: Data) -> Data:
-    x_train, x_test = (_check_x(name, getattr(data, name)) for name in ("x_train", "x_test"))
-    (scores, _), _ = jax.eval_shape(model.fwd, params, x_train[:1], state)
-    classes = int(scores.shape[-1])
-    y_train = _check_y("y_train", data.y_train, len(x_train), classes)
-    y_test = _check_y("y_test", data.y_test, len(x_test), classes)
-    return Data(x_train, y_train, x_test, y_test)
-
-
-def _check_x(name: str, x: Any) -> Array:
-    x = jnp.asarray(x)
-    if not len(x):
-        raise ShapeError(f"train: {name} has shape {x.shape}, expected at least one example")
-    if jnp.issubdtype(x.dtype, jnp.floating) and not bool(jnp.all(jnp.isfinite(x))):
-        raise ArgumentError(f"train: {name} has values that are not finite (NaN or inf)")
-    return x
-
-
-def _check_y(name: str, y: Any, examples: int, classes: int) -> Array:
-    y = jnp.asarray(y)
-    if y.shape != (examples,):
-        raise ShapeError(f"train: {name} has shape {y.shape}, expected ({examples},), a label each")
-    if not jnp.issubdtype(y.dtype, jnp.integer):
-        raise ArgumentError(f"train: {name} has dtype {y.dtype}, expected integer labels")
-    low, high = int(y.min()), int(y.max())
-    if low < 0 or high >= classes:
-        raise ArgumentError(
-            f"train: {name} has labels from {low} to {high}, expected 0 to {classes - 1}: "
-            f"the model gives {classes} scores"
-        )
-    return y

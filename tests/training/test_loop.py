@@ -92,7 +92,7 @@ def test_mini_batches_are_a_permutation(size):
     assert sorted([*np.ravel(rows), *np.ravel(rest)]) == list(range(10))
 
 
-def test_the_program_is_compiled_once(monkeypatch):
+def test_an_update_is_compiled_once_for_each_size():
     traces = []
 
     def count(key, x):
@@ -193,7 +193,7 @@ def test_a_loss_that_blows_up_names_the_epoch_and_the_layers():
 
 def test_a_gradient_that_is_not_finite_in_one_layer_names_that_layer():
     model = two_layer_net(2, 5, 2)
-    steps = loop._Step(
+    steps = loop._Told(
         jnp.ones(3),
         {},
         {"affine1": jnp.asarray([True, True, False]), "affine2": jnp.asarray([True] * 3)},
