@@ -56,11 +56,14 @@ class Tolerance(NamedTuple):
     """The allowed error of a cotangent, in units of eps * (|J|^T |y_bar|).
 
     `conditioned` adds the rounding errors that autodiff of the definition makes nearby; `reason`
-    says why an op needs more than the default. `rtol` replaces `factor * eps`, `atol` is added.
+    says why an op needs more than the default. `pooled` takes their root mean square over each
+    argument where that is more: for ops that mix entries, in which a sum that cancels to 0 shows
+    little of its rounding. `rtol` replaces `factor * eps`, `atol` is added.
     """
 
     factor: float = 8.0
     conditioned: bool = False
+    pooled: bool = False
     reason: str = ""
     rtol: float | None = None
     atol: float = 0.0
@@ -69,9 +72,9 @@ class Tolerance(NamedTuple):
 STRICT = Tolerance()
 
 
-def conditioned(reason: str) -> Tolerance:
+def conditioned(reason: str, *, pooled: bool = False) -> Tolerance:
     """The tolerance of an op whose cotangent is a difference that cancels."""
-    return Tolerance(conditioned=True, reason=reason)
+    return Tolerance(conditioned=True, pooled=pooled, reason=reason)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

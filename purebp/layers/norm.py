@@ -20,7 +20,9 @@ from purebp.numerics import widen
 from purebp.op import POSITIVE, Op, conditioned
 from purebp.residuals import Spec, spec_of
 
-CANCELS = conditioned("x - mean and g - <g> - x_hat <g x_hat> are differences that cancel")
+CANCELS = conditioned(
+    "x - mean and g - <g> - x_hat <g x_hat> are differences that cancel", pooled=True
+)
 
 
 class Normalized(NamedTuple):

@@ -54,7 +54,7 @@ def _nearby(probe: Probe, case: Case) -> list[np.ndarray]:
     moves += [[rng.choice([-1.0, 1.0], leaf.shape) for leaf in exact] for _ in range(DRAWS)]
     with enable_x64(True):
         return [
-            probe.truth_jacobian(
+            probe.oracle.jacobian_at(
                 [jnp.asarray(x + h * m) for x, h, m in zip(exact, steps, move, strict=True)],
                 found.rest,
             )

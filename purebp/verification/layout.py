@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from purebp.compat import enable_x64
 from purebp.errors import CotangentError
 from purebp.verification.target import Target
 
@@ -123,6 +124,12 @@ def flat(leaves: Sequence[Any]) -> np.ndarray:
     """All entries as one float64 vector."""
     parts = [array.ravel() for array in as_float64(leaves)]
     return np.concatenate(parts) if parts else np.zeros(0)
+
+
+def widen(leaves: Sequence[Any]) -> list[Any]:
+    """The same values as float64 arrays of JAX."""
+    with enable_x64(True):
+        return [jnp.asarray(leaf) for leaf in as_float64(leaves)]
 
 
 def _name(target: Target, path: tuple[Any, ...]) -> str:

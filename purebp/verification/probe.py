@@ -1,7 +1,4 @@
-"""Everything that is computed about one variant of a target, compiled once and kept.
-
-The truth is autodiff of the reference in float64, on the very float32 inputs of the case.
-"""
+"""Everything that is computed about one variant of a target, compiled once and kept."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -15,45 +12,15 @@ import numpy as np
 
 from purebp.compat import enable_x64, jit_once
 from purebp.verification.cases import Case, Variant, make_args, make_cotangent
-from purebp.verification.layout import Layout, as_float64, flat, layout_of
+from purebp.verification.layout import Layout, as_float64, flat, layout_of, widen
 from purebp.verification.target import Target
+from purebp.verification.truth import Oracle, Truth
 
 JACOBIAN_LIMIT = 2**20
 JACOBIAN_ROWS = 128
-PROJECTIONS = 8
-NEARBY = 6
-NEAR = 1e-4
 KEPT = 32
-TINY32 = float(np.finfo(np.float32).tiny)
-HIDDEN = 1e3 * float(np.finfo(np.float32).eps)
-"""Below float32's range its noise is not seen: 1000 roundings are taken instead."""
 
 Leaves = Sequence[Any]
-
-
-class Truth(NamedTuple):
-    """The reference in float64.
-
-    `spread` is the rounding error of autodiff's Jacobian nearby, in units of eps (0 unless the
-    tolerance is conditioned); `scale` is (|J| + spread)^T |y_bar|, the unit of the tolerance.
-    `draws_differ` if the reference itself has other values in the precision of the inputs, as
-    random numbers have.
-    """
-
-    y: np.ndarray
-    bars: np.ndarray
-    jacobian: np.ndarray | None
-    spread: np.ndarray | float
-    scale: np.ndarray
-    value_noise: np.ndarray | float
-    draws_differ: bool
-
-
-class Noise(NamedTuple):
-    """Rounding errors of the reference: of its output, and of its Jacobian (or cotangents)."""
-
-    value: np.ndarray | float
-    derivative: np.ndarray | float
 
 
 class Hand(NamedTuple):
@@ -193,8 +160,8 @@ class Probe:
         hand32 = Hand(flat(y), flat(primal), flat(bars), dtypes, nothing, nothing, nothing, None)
         exact, exact2 = as_float64(y_bar), as_float64(y_bar2)
         with enable_x64(True):
-            hand64 = self._hand64(_widen(chosen), rest, exact, exact2)
-        truth = self._truth(chosen, rest, exact, case, flat(reference))
+            hand64 = self._hand64(widen(chosen), rest, exact, exact2)
+        truth = self.oracle.truth(chosen, rest, exact, flat(reference), case.seed + 3)
         return Evidence(case, chosen, rest, flat(exact), flat(exact2), truth, hand32, hand64)
 
     def _hand64(self, wide: Leaves, rest: Leaves, y_bar: Leaves, y_bar2: Leaves) -> Hand:
@@ -214,80 +181,11 @@ class Probe:
         jacobian = matrix[4:] if self.has_jacobian else None
         return Hand(flat(y), flat(primal), first, dtypes, other, combined, zero, jacobian)
 
-    def _truth(
-        self, low: Leaves, rest: Leaves, y_bar: Leaves, case: Case, rounded: np.ndarray
-    ) -> Truth:
-        with enable_x64(True):
-            wide = _widen(low)
-            y, bars, jacobian = self._truth_jit(wide, rest, [jnp.asarray(bar) for bar in y_bar])
-        differ = _draws_differ(rounded, flat(y))
-        noise = Noise(0.0, 0.0)
-        if self.target.tolerance.conditioned and low and not differ:
-            noise = self._noise(low, rest, y_bar, case)
-        if not self.has_jacobian:
-            scale = self._projected_scale(wide, rest, y_bar, case) + noise.derivative
-            return Truth(flat(y), flat(bars), None, 0.0, scale, noise.value, differ)
-        jacobian = np.asarray(jacobian)
-        scale = (np.abs(jacobian) + noise.derivative).T @ np.abs(flat(y_bar))
-        return Truth(flat(y), flat(bars), jacobian, noise.derivative, scale, noise.value, differ)
-
-    def forward_scale(self, found: Evidence) -> np.ndarray:
-        """The unit of the forward tolerance: |y| + |J| |x|, and the noise of the reference."""
-        own = np.abs(found.truth.y) + found.truth.value_noise
-        return own + self._change_scale(found)
-
-    def _change_scale(self, found: Evidence) -> np.ndarray:
-        size = np.abs(flat(found.chosen))
-        if found.truth.jacobian is not None:
-            return np.nan_to_num(np.abs(found.truth.jacobian) @ size)
-        rng = np.random.default_rng(found.case.seed + 3)
-        total: np.ndarray | float = 0.0
-        with enable_x64(True):
-            wide = _widen(found.chosen)
-            for _ in range(PROJECTIONS):
-                signs = [jnp.asarray(rng.choice([-1.0, 1.0], leaf.shape)) for leaf in wide]
-                tangent = [jnp.abs(leaf) * sign for leaf, sign in zip(wide, signs, strict=True)]
-                total = total + np.abs(flat(self._change_jit(wide, found.rest, tangent)))
-        return np.nan_to_num(np.asarray(total))
-
     @cached_property
-    def _change_jit(self) -> Callable[..., Any]:
-        def compute(chosen: Any, rest: Any, tangent: Any) -> Any:
-            return jax.jvp(lambda c: self.reference_leaves(c, rest), (chosen,), (tangent,))[1]
-
-        return jit_once(compute)
-
-    def truth_jacobian(self, wide: Leaves, rest: Leaves) -> np.ndarray:
-        """The reference's Jacobian at a float64 point."""
-        zero = [jnp.zeros(leaf.shape, jnp.float64) for leaf in self.output]
-        return np.asarray(self._truth_jit(wide, rest, zero)[2])
-
-    def _noise(self, low: Leaves, rest: Leaves, y_bar: Leaves, case: Case) -> Noise:
-        """The rounding errors of autodiff itself at and near a point, in units of eps."""
-        rng = np.random.default_rng(case.seed + 3)
-        given = [jnp.asarray(bar) for bar in y_bar]
-        value: np.ndarray | float = 0.0
-        derivative: np.ndarray | float = 0.0
-        for k in range(NEARBY):
-            moved = [_near(leaf, rng) if k else leaf for leaf in low]
-            rounded = _numbers(self._truth_jit(moved, rest, given))
-            with enable_x64(True):
-                exact = _numbers(self._truth_jit(_widen(moved), rest, given))
-            value = np.maximum(value, np.abs(rounded[0] - exact[0]))
-            size = np.abs(exact[1])
-            hidden = np.where(size < TINY32, HIDDEN * size, 0.0)
-            derivative = np.maximum(derivative, hidden + np.abs(rounded[1] - exact[1]))
-        eps = max(float(jnp.finfo(leaf.dtype).eps) for leaf in low)
-        return Noise(*(np.nan_to_num(np.asarray(n), posinf=0.0) / eps for n in (value, derivative)))
-
-    def _projected_scale(self, wide: Leaves, rest: Leaves, y_bar: Leaves, case: Case) -> np.ndarray:
-        rng = np.random.default_rng(case.seed + 3)
-        total: np.ndarray | float = 0.0
-        with enable_x64(True):
-            for _ in range(PROJECTIONS):
-                signed = [jnp.asarray(bar * rng.choice([-1.0, 1.0], bar.shape)) for bar in y_bar]
-                total = total + np.abs(flat(self._truth_jit(wide, rest, signed)[1]))
-        return np.asarray(total)
+    def oracle(self) -> Oracle:
+        """Autodiff of the reference."""
+        tolerance = self.target.tolerance
+        return Oracle(self.reference_leaves, self.output, self.has_jacobian, tolerance)
 
     @cached_property
     def pull_jit(self) -> Callable[..., Any]:
@@ -318,24 +216,6 @@ class Probe:
         return jit_once(compute)
 
     @cached_property
-    def _truth_jit(self) -> Callable[..., Any]:
-        def compute(chosen: Any, rest: Any, y_bar: Any) -> Any:
-            y, pull = jax.vjp(lambda c: self.reference_leaves(c, rest), chosen)
-            given = [bar.astype(leaf.dtype) for bar, leaf in zip(y_bar, y, strict=True)]
-            jacobian = self._jacobian(chosen, rest) if self.has_jacobian else None
-            return y, pull(given)[0], jacobian
-
-        return jit_once(compute)
-
-    def _jacobian(self, chosen: Any, rest: Any) -> Any:
-        rows = jax.jacobian(lambda c: self.reference_leaves(c, rest))(chosen)
-        blocks = [
-            jnp.concatenate([block.reshape(math.prod(leaf.shape), -1) for block in row], axis=1)
-            for row, leaf in zip(rows, self.output, strict=True)
-        ]
-        return jnp.concatenate(blocks)
-
-    @cached_property
     def _scalars_jit(self) -> Callable[..., Any]:
         shapes = self.layout.chosen(self.layout.shapes)
         ends = np.cumsum([math.prod(shape) for shape in shapes])[:-1]
@@ -357,28 +237,6 @@ class Probe:
             return np.asarray(self._scalars_jit(jnp.asarray(points), rest, jnp.asarray(y_bar)))
 
         return f
-
-
-def _numbers(result: Any) -> tuple[np.ndarray, np.ndarray]:
-    y, bars, jacobian = result
-    return flat(y), flat(bars) if jacobian is None else np.asarray(jacobian, np.float64)
-
-
-def _draws_differ(rounded: np.ndarray, exact: np.ndarray) -> bool:
-    if not exact.size:
-        return False
-    with np.errstate(all="ignore"):
-        gap = np.abs(rounded - exact) / (np.abs(exact) + np.sqrt(np.mean(exact**2)))
-    return bool(np.isfinite(gap).any() and np.nanmedian(gap) > 1e-2)
-
-
-def _widen(leaves: Leaves) -> list[Any]:
-    return [jnp.asarray(leaf) for leaf in as_float64(leaves)]
-
-
-def _near(leaf: Any, rng: np.random.Generator) -> Any:
-    moved = np.asarray(leaf, np.float64) * (1 + NEAR * rng.uniform(-1, 1, leaf.shape))
-    return jnp.asarray(moved, leaf.dtype)
 
 
 def _floating(y: Any) -> list[Any]:
