@@ -34,9 +34,9 @@ _NONE = cast(Function, None)
 
 
 class Domain(NamedTuple):
-    """What an argument may be: real, positive, nonzero; an index below an axis; a PRNG key;
+    """What an argument may be: real, positive, nonzero, an index below an axis, a PRNG key.
 
-    or fixed: it is not differentiated, and keeps the value of the example.
+    Or fixed: it is not differentiated, and keeps the value of the example.
     """
 
     kind: str = "real"
