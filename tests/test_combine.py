@@ -112,7 +112,7 @@ def test_random_nets_agree_with_autodiff(net: Net, x: np.ndarray) -> None:
 
 
 @given(nets(), inputs)
-@settings(max_examples=5)
+@settings(max_examples=3)
 def test_random_nets_work_under_jit_and_vmap(net: Net, x: np.ndarray) -> None:
     def pull(x: Any, extra: Any) -> Any:
         y, res = net.op.fwd(x, *extra)

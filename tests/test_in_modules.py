@@ -47,7 +47,7 @@ def plain_loss(weights: Any) -> Any:
 
 @cache
 def expected() -> dict[str, Any]:
-    return jax.grad(plain_loss)(WEIGHTS)
+    return jax.jit(jax.grad(plain_loss))(WEIGHTS)
 
 
 def assert_expected(slopes: dict[str, Any]) -> None:
@@ -72,7 +72,7 @@ class Linen(linen.Module):
 @pytest.mark.parametrize("transform", [jax.grad, lambda f: jax.jit(jax.grad(f))], ids=["", "jit"])
 def test_in_a_linen_module(transform: Callable[..., Any]) -> None:
     module = Linen(NET)
-    variables = module.init(jax.random.key(0), X)
+    variables = jax.jit(module.init)(jax.random.key(0), X)
 
     def loss(variables: Any) -> Any:
         return softmax_cross_entropy(module.apply(variables, X), LABELS)
