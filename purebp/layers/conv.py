@@ -112,11 +112,17 @@ def _input_padding(axis: Steps) -> tuple[int, int]:
     at the end makes the high side larger: inputs that no window covers receive 0.
     """
     low, high = axis.window - 1 - axis.low, axis.size + axis.low - axis.reach
-    if (low, high) == (0, 0) and axis.stride > 1:
-        # XLA of jaxlib 0.10 can abort on an axis that is spread but not padded, and does so in
-        # jax.grad of this convolution. One entry too many, cut off again, avoids it.
-        high = 1
-    return low, high
+    return (low, 1) if _is_bare(axis) else (low, high)
+
+
+def _is_bare(axis: Steps) -> bool:
+    """Whether the axis of y_bar is spread but not padded, for x_bar.
+
+    XLA can abort the process on such a convolution, and on the one that JAX derives from the
+    forward pass. So x_bar is made with one entry too many, and x gets its last zero beforehand.
+    """
+    unpadded = axis.low == axis.window - 1 and axis.reach == axis.size + axis.low
+    return unpadded and axis.window > 1 and axis.stride > 1
 
 
 def _weight_padding(axis: Steps) -> tuple[int, int]:
@@ -126,11 +132,14 @@ def _weight_padding(axis: Steps) -> tuple[int, int]:
 
 def _convolve(x: Array, w: Array, rows: Steps, columns: Steps) -> Array:
     dtype = jnp.promote_types(x.dtype, w.dtype)
+    bare = int(_is_bare(rows)), int(_is_bare(columns))
+    if any(bare):
+        x = jnp.pad(x, ((0, 0), (0, 0), (0, bare[0]), (0, bare[1])))
     return lax.conv_general_dilated(
         x.astype(dtype),
         w.astype(dtype),
         window_strides=(rows.stride, columns.stride),
-        padding=((rows.low, rows.high), (columns.low, columns.high)),
+        padding=((rows.low, rows.high - bare[0]), (columns.low, columns.high - bare[1])),
         dimension_numbers=IMAGES,
     )
 
