@@ -70,7 +70,7 @@ class Model(Op):
             return split(out, state, train)
 
         def forward(params: Any, x: Array, state: Any, key: Any, *, train: bool) -> Any:
-            state = net.fresh_state(None) if state is None else state
+            state = lax.stop_gradient(net.fresh_state(None) if state is None else state)
             out, res = chains[train].fwd(x, net.extras(params, state, key, train))
             return split(out, state, train), res
 
