@@ -13,8 +13,8 @@ from purebp.errors import ArgumentError, OptionError
 from purebp.losses import l2, svm
 from purebp.models.dense import two_layer_net
 from purebp.models.layer import Tree
-from purebp.models.model import ROUNDING, Model
-from purebp.op import Op, conditioned
+from purebp.models.model import Model
+from purebp.op import Op
 from purebp.residuals import Residuals
 
 Path = tuple[str, str]
@@ -101,7 +101,7 @@ def with_loss(model: Model, loss: Op, *, regularizer: Op | None = None, name: st
         definition,
         options=model.options,
         domains=model.domains,
-        tolerance=conditioned(ROUNDING, pooled=True),
+        tolerance=model.tolerance,
         has_aux=True,
         example=partial(_example, model),
         name=name,
