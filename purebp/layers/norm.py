@@ -45,10 +45,15 @@ def normalize(x: Array, axes: tuple[int, ...], eps: float) -> tuple[Array, Array
 
 
 def normalize_x_bar(x_hat: Array, r: Array, g: Array, axes: tuple[int, ...]) -> Array:
-    """x_bar = r (g - <g> - x_hat <g x_hat>)."""
+    """x_bar = r (g - <g> - (x_hat - <x_hat>) <g x_hat>).
+
+    <x_hat> is 0 but for the rounding of the mean, which r magnifies: without it the entries of
+    x_bar would not add up to 0, and a bias before the layer would show it.
+    """
     mean = jnp.mean(g, axis=axes, keepdims=True)
     slope = jnp.mean(g * x_hat, axis=axes, keepdims=True)
-    return r * (g - mean - x_hat * slope)
+    centre = jnp.mean(x_hat, axis=axes, keepdims=True)
+    return r * (g - mean - (x_hat - centre) * slope)
 
 
 def layer_norm_definition(
@@ -158,11 +163,13 @@ def batch_norm_bwd(res: Normalized, y_bar: Array) -> tuple[Array, Array, Array]:
     x_hat = (widen(x) - mean) * r
     gamma_bar, beta_bar = jnp.sum(wide * x_hat, axis=axes), jnp.sum(wide, axis=axes)
     # gamma is constant over the normalised axes: <g> and <g x_hat> are these sums, scaled.
+    # <x_hat> is 0 but for rounding; see normalize_x_bar.
     count = x.size // x.shape[1]
+    centred = x_hat - jnp.mean(x_hat, axis=axes, keepdims=True)
     x_bar = (
         _each(gamma, x)
         * r
-        * (wide - _each(beta_bar / count, x) - x_hat * _each(gamma_bar / count, x))
+        * (wide - _each(beta_bar / count, x) - centred * _each(gamma_bar / count, x))
     )
     return x_bar.astype(x.dtype), gamma_bar.astype(gamma.dtype), beta_bar.astype(beta.dtype)
 

@@ -22,9 +22,6 @@ from purebp.op import FIXED, Op, conditioned
 ROUNDING = conditioned(
     "the values of a hidden layer are rounded before the next layer multiplies them", pooled=True
 )
-CANCELLING = ROUNDING._replace(
-    factor=32.0, reason="before a batch norm the gradient of a bias is 0, terms that cancel"
-)
 
 
 class Model(Op):
@@ -91,7 +88,7 @@ class Model(Op):
             options={"train": MODES} if changes else {},
             domains={"state": FIXED},
             check=self.check_arguments,
-            tolerance=CANCELLING if net.states() else ROUNDING,
+            tolerance=ROUNDING,
             has_aux=True,
             example=partial(_example, self),
             name=name,
