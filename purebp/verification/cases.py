@@ -80,11 +80,6 @@ def cases(target: Target) -> st.SearchStrategy[Case]:
     return st.sampled_from(variants(target)).flatmap(cases_of)
 
 
-def first_case(target: Target) -> Case:
-    """The simplest case of a target."""
-    return Case(variants(target)[0], PATTERNS[0], COTANGENTS[0], 0)
-
-
 def make_args(target: Target, case: Case) -> tuple[Any, ...]:
     """The arguments of a case, in float32."""
     rng = np.random.default_rng(case.seed)
