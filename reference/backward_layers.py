@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from reference import backward_norms
 from reference.backward_activations import relu_slope
 from reference.backward_gates import Arguments, each_backward, sigmoid_slope, tanh_slope
 from reference.layers import affine, conv2d, entries_under
@@ -147,90 +148,6 @@ def avg_pool_backward(
     return (x_bar,)
 
 
-@np.errstate(all="ignore")
-def standardize_backward(
-    values: list[float], standard_bar: list[float], eps: float
-) -> tuple[list[float], list[float]]:
-    """standard = (v - mean) / sqrt(var + eps), node by node: returns v_bar and standard itself.
-
-    Forward: centred = v - mean, var = mean of centred^2, r = (var + eps)^(-1/2),
-    standard = centred * r. Backward: the same nodes from right to left.
-    """
-    if not values:
-        return [], []
-    count = len(values)
-    mean = sum(values) / count
-    centred = [v - mean for v in values]
-    var = sum(c * c for c in centred) / count
-    r = 1.0 / np.sqrt(var + eps)
-    r_bar = sum(s_bar * c for s_bar, c in zip(standard_bar, centred, strict=True))
-    var_bar = r_bar * -0.5 * r**3
-    centred_bar = [
-        s_bar * r + var_bar * 2.0 * c / count
-        for s_bar, c in zip(standard_bar, centred, strict=True)
-    ]
-    mean_bar = -sum(centred_bar)
-    return [c_bar + mean_bar / count for c_bar in centred_bar], [c * r for c in centred]
-
-
-def batch_norm_backward(
-    args: Arguments, y_bar: Array, *, eps: float = 1e-5
-) -> tuple[Array, Array, Array]:
-    """Channel by channel: standard_bar = gamma y_bar, gamma_bar = sum y_bar standard, beta_bar."""
-    x, gamma, y_bar = float64(args[0]), float64(args[1]), float64(y_bar)
-    x_bar, gamma_bar, beta_bar = np.empty(x.shape), np.zeros(gamma.shape), np.zeros(gamma.shape)
-    for c in range(x.shape[1]):
-        indices = [index for index in np.ndindex(x.shape) if index[1] == c]
-        if not indices:
-            continue
-        standard_bar = [gamma[c] * y_bar[index] for index in indices]
-        values_bar, standard = standardize_backward(
-            [float(x[i]) for i in indices], standard_bar, eps
-        )
-        for index, value_bar, s in zip(indices, values_bar, standard, strict=True):
-            x_bar[index] = value_bar
-            gamma_bar[c] += y_bar[index] * s
-            beta_bar[c] += y_bar[index]
-    return x_bar, gamma_bar, beta_bar
-
-
-@np.errstate(all="ignore")
-def batch_norm_eval_backward(
-    args: Arguments, y_bar: Array, *, eps: float = 1e-5
-) -> tuple[Array, Array, Array, Array, Array]:
-    """y = gamma (x - mean) r + beta with r = (var + eps)^(-1/2), dr = -r^3 / 2 dvar."""
-    x, gamma, _, mean, var = map(float64, args)
-    y_bar = float64(y_bar)
-    x_bar = np.empty(x.shape)
-    gamma_bar, beta_bar, mean_bar, var_bar = (np.zeros(gamma.shape) for _ in range(4))
-    for index in np.ndindex(x.shape):
-        c = index[1]
-        r = 1.0 / np.sqrt(var[c] + eps)
-        centred = x[index] - mean[c]
-        x_bar[index] = y_bar[index] * gamma[c] * r
-        gamma_bar[c] += y_bar[index] * centred * r
-        beta_bar[c] += y_bar[index]
-        mean_bar[c] -= y_bar[index] * gamma[c] * r
-        var_bar[c] += y_bar[index] * gamma[c] * centred * -0.5 * r**3
-    return x_bar, gamma_bar, beta_bar, mean_bar, var_bar
-
-
-def layer_norm_backward(
-    args: Arguments, y_bar: Array, *, eps: float = 1e-5
-) -> tuple[Array, Array, Array]:
-    """Example by example, as batch_norm along the last axis."""
-    x, gamma, y_bar = float64(args[0]), float64(args[1]), float64(y_bar)
-    x_bar, gamma_bar, beta_bar = np.empty(x.shape), np.zeros(gamma.shape), np.zeros(gamma.shape)
-    for index in np.ndindex(x.shape[:-1]):
-        standard_bar = [g * upstream for g, upstream in zip(gamma, y_bar[index], strict=True)]
-        values_bar, standard = standardize_backward(x[index].tolist(), standard_bar, eps)
-        for i, value_bar in enumerate(values_bar):
-            x_bar[(*index, i)] = value_bar
-            gamma_bar[i] += y_bar[(*index, i)] * standard[i]
-            beta_bar[i] += y_bar[(*index, i)]
-    return x_bar, gamma_bar, beta_bar
-
-
 def dropout_backward(args: Arguments, y_bar: Array, *, rate: float = 0.5) -> tuple[Array, None]:
     """The gradient goes the way of the value: / (1 - rate) where kept, 0 where dropped."""
     mask, y_bar = float64(args[1]), float64(y_bar)
@@ -257,9 +174,7 @@ BACKWARD: dict[str, Callable] = {
     "conv2d": conv2d_backward,
     "max_pool": max_pool_backward,
     "avg_pool": avg_pool_backward,
-    "batch_norm": batch_norm_backward,
-    "batch_norm_eval": batch_norm_eval_backward,
-    "layer_norm": layer_norm_backward,
     "dropout": dropout_backward,
     "flatten": flatten_backward,
+    **backward_norms.BACKWARD,
 }

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 
+from reference import norms
 from reference.activations import relu
 from reference.gates import sigmoid, tanh
 from reference.shapes import Array, Padding, Pair, Windows, float64, pair, windows_over
@@ -123,66 +124,6 @@ def avg_pool(
     return y
 
 
-def mean_and_variance(values: list[float]) -> tuple[float, float]:
-    """m = sum v / n and sum (v - m)^2 / n (biased); NaN for no values."""
-    if not values:
-        return math.nan, math.nan
-    mean = sum(values) / len(values)
-    return mean, sum((value - mean) * (value - mean) for value in values) / len(values)
-
-
-def batch_norm(
-    x: ArrayLike, gamma: ArrayLike, beta: ArrayLike, *, eps: float = 1e-5
-) -> tuple[Array, tuple[Array, Array]]:
-    """y = gamma * (x - mean) / sqrt(var + eps) + beta, mean and var over all axes but the channel.
-
-    Shapes: (n, c, *spatial), (c), (c) -> (n, c, *spatial) and (mean, var) of shape (c) each.
-    """
-    x = float64(x)
-    means, variances = np.empty(x.shape[1]), np.empty(x.shape[1])
-    for c in range(x.shape[1]):
-        values = [float(x[index]) for index in np.ndindex(x.shape) if index[1] == c]
-        means[c], variances[c] = mean_and_variance(values)
-    return batch_norm_eval(x, gamma, beta, means, variances, eps=eps), (means, variances)
-
-
-@np.errstate(all="ignore")
-def batch_norm_eval(
-    x: ArrayLike,
-    gamma: ArrayLike,
-    beta: ArrayLike,
-    mean: ArrayLike,
-    var: ArrayLike,
-    *,
-    eps: float = 1e-5,
-) -> Array:
-    """y = gamma * (x - mean) / sqrt(var + eps) + beta with given mean and var of each channel.
-
-    Shapes: (n, c, *spatial) and four times (c) -> (n, c, *spatial).
-    """
-    x, gamma, beta, mean, var = map(float64, (x, gamma, beta, mean, var))
-    y = np.empty(x.shape)
-    for index in np.ndindex(x.shape):
-        c = index[1]
-        y[index] = gamma[c] * (x[index] - mean[c]) / np.sqrt(var[c] + eps) + beta[c]
-    return y
-
-
-@np.errstate(all="ignore")
-def layer_norm(x: ArrayLike, gamma: ArrayLike, beta: ArrayLike, *, eps: float = 1e-5) -> Array:
-    """y = gamma * (x - mean) / sqrt(var + eps) + beta, mean and var over the last axis.
-
-    Shapes: (*batch, d), (d), (d) -> (*batch, d).
-    """
-    x, gamma, beta = map(float64, (x, gamma, beta))
-    y = np.empty(x.shape)
-    for index in np.ndindex(x.shape[:-1]):
-        mean, var = mean_and_variance(x[index].tolist())
-        for i, value in enumerate(x[index]):
-            y[(*index, i)] = gamma[i] * (value - mean) / np.sqrt(var + eps) + beta[i]
-    return y
-
-
 def dropout(x: ArrayLike, mask: ArrayLike, *, rate: float = 0.5) -> Array:
     """x / (1 - rate) where the mask is 1, 0 where it is 0 (inverted dropout).
 
@@ -212,9 +153,7 @@ DEFINITIONS: dict[str, Callable] = {
     "conv2d": conv2d,
     "max_pool": max_pool,
     "avg_pool": avg_pool,
-    "batch_norm": batch_norm,
-    "batch_norm_eval": batch_norm_eval,
-    "layer_norm": layer_norm,
     "dropout": dropout,
     "flatten": flatten,
+    **norms.DEFINITIONS,
 }

@@ -7,6 +7,7 @@ from purebp.layers.linear import affine
 from purebp.layers.norm import batch_norm, batch_norm_eval, layer_norm
 from purebp.layers.pool import avg_pool, max_pool
 from purebp.layers.reshape import flatten
+from purebp.layers.rms_norm import l2_normalize, rms_norm
 
 OPS = (
     affine,
@@ -17,6 +18,8 @@ OPS = (
     batch_norm,
     batch_norm_eval,
     layer_norm,
+    rms_norm,
+    l2_normalize,
     dropout,
     flatten,
 )
@@ -31,6 +34,8 @@ __all__ = [
     "dropout",
     "flatten",
     "fully_connected",
+    "l2_normalize",
     "layer_norm",
     "max_pool",
+    "rms_norm",
 ]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import reference
-from reference import activations, gates, layers, losses, worked_examples
+from reference import activations, gates, layers, losses, norms, worked_examples
 from reference.backward import BACKWARD
 from reference.precise import MP, PRECISE
 
@@ -69,10 +69,10 @@ def test_pooling_by_hand():
 
 def test_normalised_values_and_statistics():
     x = np.array([[[1.0, 2.0]], [[3.0, 6.0]]])
-    y, (mean, var) = layers.batch_norm(x, [2.0], [1.0], eps=0.0)
+    y, (mean, var) = norms.batch_norm(x, [2.0], [1.0], eps=0.0)
     assert (mean.tolist(), var.tolist()) == ([3.0], [3.5])
     np.testing.assert_allclose(y, 2 * (x - 3) / math.sqrt(3.5) + 1, rtol=1e-14)
-    by_row = layers.layer_norm(np.array([[1.0, 3.0]]), np.ones(2), np.zeros(2), eps=0.0)
+    by_row = norms.layer_norm(np.array([[1.0, 3.0]]), np.ones(2), np.zeros(2), eps=0.0)
     np.testing.assert_allclose(by_row, [[-1.0, 1.0]], rtol=1e-14)
 
 
