@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from reference import backward_norms
+from reference import backward_norms, backward_sequence
 from reference.backward_activations import relu_slope
 from reference.backward_gates import Arguments, each_backward, sigmoid_slope, tanh_slope
 from reference.layers import affine, conv2d, entries_under
@@ -177,4 +177,5 @@ BACKWARD: dict[str, Callable] = {
     "dropout": dropout_backward,
     "flatten": flatten_backward,
     **backward_norms.BACKWARD,
+    **backward_sequence.BACKWARD,
 }

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from reference import norms
+from reference import norms, sequence
 from reference.activations import relu
 from reference.gates import sigmoid, tanh
 from reference.shapes import Array, Padding, Pair, Windows, float64, pair, windows_over
@@ -156,4 +156,5 @@ DEFINITIONS: dict[str, Callable] = {
     "dropout": dropout,
     "flatten": flatten,
     **norms.DEFINITIONS,
+    **sequence.DEFINITIONS,
 }

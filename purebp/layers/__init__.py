@@ -2,6 +2,7 @@
 
 from purebp.layers.conv import conv2d
 from purebp.layers.dropout import dropout
+from purebp.layers.embedding import embedding
 from purebp.layers.fully_connected import fully_connected
 from purebp.layers.linear import affine
 from purebp.layers.norm import batch_norm, batch_norm_eval, layer_norm
@@ -22,6 +23,7 @@ OPS = (
     l2_normalize,
     dropout,
     flatten,
+    embedding,
 )
 
 __all__ = [
@@ -32,6 +34,7 @@ __all__ = [
     "batch_norm_eval",
     "conv2d",
     "dropout",
+    "embedding",
     "flatten",
     "fully_connected",
     "l2_normalize",

@@ -75,6 +75,7 @@ CASES = [
     ("l2_normalize", (normal(4, 3),), {"eps": 1.5}),
     ("dropout", (normal(2, 3), np.array([[1, 0, 1], [0, 1, 1]])), {"rate": 0.25}),
     ("flatten", (normal(2, 3, 2),), {}),
+    ("embedding", (np.array([[2, 0], [2, 1]]), normal(4, 3)), {}),
     *(("softmax_cross_entropy", (normal(3, 4), LABELS), {"reduction": r}) for r in ("mean", "sum")),
     ("softmax_cross_entropy", (normal(3, 1, 4), LABELS[:, None]), {"reduction": "none"}),
     *(("svm", (normal(3, 4), LABELS), {"reduction": r}) for r in ("mean", "sum", "none")),
