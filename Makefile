@@ -21,7 +21,7 @@ LOCK := constraints/py$(VERSION).txt
 LOCKED := $(VENV)/.locked-py$(VERSION)
 READY := $(VENV)/.ready-py$(VERSION)
 
-.PHONY: help .venv verify test lint constraints clean check-python
+.PHONY: help .venv verify test bench lint constraints clean check-python
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -32,6 +32,9 @@ verify: $(READY) ## set up, then verify every hand-derived op and print the tabl
 
 test: $(READY) ## set up, then run the whole property-test suite
 	$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist worksteal $(ARGS)
+
+bench: $(READY) ## set up, then time and weigh every op against jax.grad; PyTorch too, if installed
+	$(BIN)/purebp bench --output reference/results $(ARGS)
 
 lint: $(READY) ## set up, then style, formatting, types and the import contract
 	@status=0; \

@@ -1,4 +1,4 @@
-"""The command line: `purebp verify`, `purebp ops`, `purebp train`.
+"""The command line: `purebp verify`, `purebp ops`, `purebp train`, `purebp bench`.
 
 Exit status: 0 all is right, 1 a gradient is wrong, 2 not decided or not run, 3 wrong usage.
 """
@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from purebp import __version__
+from purebp.benchmark.command import add_bench_command
 from purebp.catalog import families, find
 from purebp.errors import OptionError, PurebpError, TargetError, UnknownOpError
 from purebp.training import add_train_command
@@ -81,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     listing = commands.add_parser("ops", help="list the ops")
     listing.set_defaults(run=_list_ops)
     add_train_command(commands)
+    add_bench_command(commands)
     return parser
 
 

@@ -37,7 +37,7 @@ def leaky_relu_definition(x: Float[Array, "*s"], *, slope: float = 0.01) -> Floa
 
     Maths: y = x [x > 0] + a x [x <= 0]; x_bar = y_bar ([x > 0] + a [x <= 0]), a the slope.
     Shapes: y and x_bar are shaped like x.
-    Residuals: x. The sign of y does not tell x where the slope is 0 or negative.
+    Residuals: where x > 0, one byte an entry. The sign of y does not tell it where a is 0 or less.
     Kinks: the slope at 0 is a.
     Raises: DtypeError for integers.
     Source: Maas, Hannun and Ng 2013, "Rectifier nonlinearities".
@@ -45,13 +45,19 @@ def leaky_relu_definition(x: Float[Array, "*s"], *, slope: float = 0.01) -> Floa
     return jnp.where(x > 0, x, slope * x)
 
 
-def leaky_relu_x_bar(y_bar: Array, x: Array, slope: float) -> Array:
-    return jnp.where(x > 0, y_bar, slope * y_bar)
+def leaky_relu_fwd(x: Array, *, slope: float = 0.01) -> tuple[Array, Array]:
+    above = x > 0
+    return jnp.where(above, x, slope * x), above
 
 
-leaky_relu = Gate(
-    leaky_relu_definition,
-    leaky_relu_x_bar,
+def leaky_relu_bwd(above: Array, y_bar: Array, *, slope: float = 0.01) -> tuple[Array]:
+    return (jnp.where(above, y_bar, slope * y_bar),)
+
+
+leaky_relu = Op(
+    leaky_relu_fwd,
+    leaky_relu_bwd,
+    definition=leaky_relu_definition,
     options={"slope": (0.01, 0.3)},
     kinks="slope a at 0",
 )

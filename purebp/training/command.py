@@ -20,7 +20,7 @@ from purebp.models import Model
 from purebp.training.data import Batch, Data, check_batch
 from purebp.training.digits import load_digits
 from purebp.training.loop import Epoch, Trained, train
-from purebp.training.plot import Curve, load_matplotlib, plot_curves
+from purebp.training.plot import Curve, load_figures, plot_curves
 from purebp.training.recipes import OPTIMIZERS, RECIPES, Recipe, make_optimizer
 
 USAGE = 3
@@ -115,7 +115,7 @@ def read_settings(args: argparse.Namespace, recipe: Recipe, examples: int) -> Se
     if args.plot is not None:
         if args.plot.suffix.lower() != ".png":
             raise OptionError(f"--plot is {str(args.plot)!r}, expected a name that ends in .png")
-        load_matplotlib()
+        load_figures()
     for option, file in (("--plot", args.plot), ("--json", args.json)):
         if file is not None and (file.is_dir() or not file.parent.is_dir()):
             problem = "is a directory" if file.is_dir() else "is in a directory that does not exist"

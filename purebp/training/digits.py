@@ -1,11 +1,10 @@
 """The 1,797 handwritten digits that ship inside scikit-learn, 8 x 8 pixels each. No download."""
 
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 
-from purebp.errors import MissingPackageError
+from purebp.packages import load
 from purebp.training.data import Data
 
 SHAPE = (1, 8, 8)
@@ -21,15 +20,8 @@ def load_digits(*, flat: bool = False) -> Data:
     Raises:
         MissingPackageError: scikit-learn is not installed.
     """
-    try:
-        datasets, selection = (
-            import_module("sklearn.datasets"),
-            import_module("sklearn.model_selection"),
-        )
-    except ImportError:
-        raise MissingPackageError(
-            "the digits need scikit-learn, which is not installed; pip install 'purebp[examples]'"
-        ) from None
+    datasets = load("sklearn.datasets", needed_by="training on digits", extra="examples")
+    selection = load("sklearn.model_selection", needed_by="training on digits", extra="examples")
     digits: Any = datasets.load_digits()
     images = np.asarray(digits.images / BRIGHTEST, np.float32)
     x = images.reshape(-1, 64) if flat else images.reshape(-1, *SHAPE)

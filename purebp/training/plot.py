@@ -1,11 +1,10 @@
 """Curves of loss and accuracy, drawn without a display."""
 
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from purebp.errors import MissingPackageError
+from purebp.packages import load
 from purebp.training.loop import Epoch
 
 
@@ -16,21 +15,14 @@ class Curve(NamedTuple):
     history: tuple[Epoch, ...]
 
 
-def load_matplotlib() -> tuple[Any, Any]:
-    """The figure and the canvas of matplotlib, which need no display."""
-    try:
-        return import_module("matplotlib.figure"), import_module("matplotlib.backends.backend_agg")
-    except ImportError:
-        raise MissingPackageError(
-            "--plot needs matplotlib, which is not installed; pip install 'purebp[examples]'"
-        ) from None
+def load_figures() -> Any:
+    """The figures of matplotlib, which need no display."""
+    return load("matplotlib.figure", needed_by="--plot", extra="examples")
 
 
 def plot_curves(file: Path, title: str, curves: Sequence[Curve]) -> None:
     """Write a picture: the loss on the left, training and test accuracy on the right."""
-    figures, backend = load_matplotlib()
-    figure = figures.Figure(figsize=(10, 4), layout="constrained")
-    backend.FigureCanvasAgg(figure)
+    figure = load_figures().Figure(figsize=(10, 4), layout="constrained")
     losses, accuracies = figure.subplots(1, 2)
     for index, (label, history) in enumerate(curves):
         epochs = [epoch.epoch for epoch in history]

@@ -102,7 +102,7 @@ def test_without_scikit_learn_the_error_says_what_to_install(capsys, monkeypatch
     assert run("--model", "linear") == 3
     err = capsys.readouterr().err
     assert err == (
-        "purebp train: the digits need scikit-learn, which is not installed; "
+        "purebp train: training on digits needs scikit-learn, which is not installed; "
         "pip install 'purebp[examples]'\n"
     )
 

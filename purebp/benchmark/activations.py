@@ -1,0 +1,111 @@
+"""Activations, against jax.nn."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from purebp.activations import (
+    elu,
+    gelu,
+    leaky_relu,
+    maxout,
+    prelu,
+    relu,
+    sigmoid,
+    softmax,
+    swish,
+    tanh,
+)
+from purebp.benchmark.case import Case, normal
+
+SMALL = (normal(32, 64, scale=2),)
+LARGE = (normal(1024, 3072, scale=2),)
+
+
+def plain_prelu(x: Array, alpha: Array) -> Array:
+    return jnp.where(x > 0, x, alpha * x)
+
+
+def plain_maxout(x: Array) -> Array:
+    return jnp.max(x.reshape(*x.shape[:-1], -1, 2), axis=-1)
+
+
+def exact_gelu(x: Array) -> Array:
+    return jax.nn.gelu(x, approximate=False)
+
+
+def torch_relu(torch: Any, x: Any) -> Any:
+    return torch.nn.functional.relu(x)
+
+
+def torch_leaky_relu(torch: Any, x: Any) -> Any:
+    return torch.nn.functional.leaky_relu(x)
+
+
+def torch_prelu(torch: Any, x: Any, alpha: Any) -> Any:
+    return torch.nn.functional.prelu(x, alpha)
+
+
+def torch_elu(torch: Any, x: Any) -> Any:
+    return torch.nn.functional.elu(x)
+
+
+def torch_swish(torch: Any, x: Any) -> Any:
+    return torch.nn.functional.silu(x)
+
+
+def torch_gelu(torch: Any, x: Any) -> Any:
+    return torch.nn.functional.gelu(x, approximate="tanh")
+
+
+def torch_exact_gelu(torch: Any, x: Any) -> Any:
+    return torch.nn.functional.gelu(x)
+
+
+def torch_maxout(torch: Any, x: Any) -> Any:
+    return x.reshape(*x.shape[:-1], -1, 2).amax(dim=-1)
+
+
+def torch_softmax(torch: Any, x: Any) -> Any:
+    return torch.softmax(x, dim=-1)
+
+
+def torch_sigmoid(torch: Any, x: Any) -> Any:
+    return torch.sigmoid(x)
+
+
+def torch_tanh(torch: Any, x: Any) -> Any:
+    return torch.tanh(x)
+
+
+CASES = (
+    Case(relu, jax.nn.relu, "jax.nn.relu", SMALL, LARGE, torch=torch_relu),
+    Case(leaky_relu, jax.nn.leaky_relu, "jax.nn.leaky_relu", SMALL, LARGE, torch=torch_leaky_relu),
+    Case(
+        prelu,
+        plain_prelu,
+        "jnp.where",
+        (*SMALL, normal(64)),
+        (*LARGE, normal(3072)),
+        torch=torch_prelu,
+    ),
+    Case(elu, jax.nn.elu, "jax.nn.elu", SMALL, LARGE, torch=torch_elu),
+    Case(swish, jax.nn.silu, "jax.nn.silu", SMALL, LARGE, torch=torch_swish),
+    Case(gelu, jax.nn.gelu, "jax.nn.gelu", SMALL, LARGE, torch=torch_gelu),
+    Case(
+        gelu,
+        exact_gelu,
+        "jax.nn.gelu, exact",
+        SMALL,
+        LARGE,
+        options={"approximate": False},
+        torch=torch_exact_gelu,
+        label="exact",
+    ),
+    Case(maxout, plain_maxout, "jnp.max over a reshape", SMALL, LARGE, torch=torch_maxout),
+    Case(softmax, jax.nn.softmax, "jax.nn.softmax", SMALL, LARGE, torch=torch_softmax),
+    Case(sigmoid, jax.nn.sigmoid, "jax.nn.sigmoid", SMALL, LARGE, torch=torch_sigmoid, single=True),
+    Case(tanh, jnp.tanh, "jnp.tanh", SMALL, LARGE, torch=torch_tanh, single=True),
+)

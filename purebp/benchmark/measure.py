@@ -1,0 +1,207 @@
+"""Measuring a case: what the compiled programs cost, and interleaved times."""
+
+import math
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from purebp.benchmark.case import Case
+from purebp.benchmark.programs import by_autodiff, by_hand, by_torch, cotangent, residual_bytes
+from purebp.errors import VerificationError
+
+LEAST_SECONDS = 1e-3
+SLOWER = 1.05
+AGREEMENT = 1e-2
+
+
+class Costs(NamedTuple):
+    """What one compiled program costs. Bytes and seconds."""
+
+    flops: float
+    accessed: float
+    temporary: int
+    residuals: int
+    compile_seconds: float
+
+
+class Ratio(NamedTuple):
+    """The median of time ratios hand / other over the pairs, and its 95% interval."""
+
+    median: float
+    low: float
+    high: float
+    pairs: int
+    hand_seconds: float
+    other_seconds: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """A measured case. `torch` is None where PyTorch has no such op, or is not installed."""
+
+    name: str
+    op: str
+    size: str
+    shapes: str
+    against: str
+    single: bool
+    more_memory: str
+    hand: Costs
+    autodiff: Costs
+    time: Ratio | None
+    torch: Ratio | None
+
+    @property
+    def slower(self) -> bool:
+        """Slower than autodiff: by the clock from a millisecond on, else by flops and bytes."""
+        if self.time is None:
+            return False
+        if self.time.hand_seconds >= LEAST_SECONDS:
+            return self.time.low > SLOWER
+        more_flops = self.hand.flops > SLOWER * self.autodiff.flops
+        return more_flops and self.hand.accessed > SLOWER * self.autodiff.accessed
+
+    @property
+    def fatter(self) -> bool:
+        """Whether residuals or temporaries are larger than autodiff's, without a reason."""
+        return not self.more_memory and (
+            self.hand.residuals > self.autodiff.residuals
+            or self.hand.temporary > self.autodiff.temporary
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The row as plain data, for JSON."""
+        whole = asdict(self)
+        for part in ("hand", "autodiff", "time", "torch"):
+            value = getattr(self, part)
+            whole[part] = value and value._asdict()
+        return {**whole, "slower": self.slower, "fatter": self.fatter}
+
+
+def measure(case: Case, size: str, *, pairs: int = 30, torch: Any = None) -> Row:
+    """Compile the case by hand and by autodiff, see that they agree, and compare them.
+
+    `pairs=0` leaves out the clock: what remains is the same on every run.
+    """
+    args = case.inputs(size)
+    y_bar = cotangent(case, args)
+    kept = residual_bytes(case, args)
+    hand, hand_costs = _compile(by_hand(case), args, y_bar, kept[0])
+    other, other_costs = _compile(by_autodiff(case), args, y_bar, kept[1])
+    _must_agree(case, hand(args, y_bar), other(args, y_bar))
+    runs: dict[str, Callable[[], Any]] = {
+        "hand": partial(_run, hand, args, y_bar),
+        "autodiff": partial(_run, other, args, y_bar),
+    }
+    if torch is not None and case.torch is not None:
+        runs["torch"] = by_torch(case, torch, args, y_bar)
+    times = interleave(runs, pairs) if pairs else {}
+    return Row(
+        name=case.name,
+        op=case.op.name,
+        size=size,
+        shapes=_shapes(args),
+        against=case.against,
+        single=case.single,
+        more_memory=case.more_memory,
+        hand=hand_costs,
+        autodiff=other_costs,
+        time=_ratio(times, "autodiff"),
+        torch=_ratio(times, "torch"),
+    )
+
+
+def interleave(runs: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
+    """Seconds a call, in rounds: each round times every program, in an order that alternates.
+
+    A program that takes less than a millisecond is called several times for each figure.
+    """
+    fastest = min(_seconds(run, 1) for _ in range(2) for run in runs.values())
+    repeats = max(1, math.ceil(LEAST_SECONDS / fastest))
+    fastest = min(_seconds(run, repeats) for run in runs.values())
+    repeats = max(1, math.ceil(LEAST_SECONDS / fastest))
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    names = list(runs)
+    for number in range(rounds):
+        for name in names if number % 2 else reversed(names):
+            times[name].append(_seconds(runs[name], repeats))
+    return times
+
+
+def median_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
+    """The interval of order statistics that holds the median with this confidence.
+
+    The number of values below the median is binomial with p = 1/2, whatever their distribution.
+    """
+    ordered, n = sorted(values), len(values)
+    outside, rank = 0.0, 0
+    while rank < n // 2:
+        outside += math.comb(n, rank) / 2**n
+        if 2 * outside > 1 - confidence:
+            break
+        rank += 1
+    low = max(rank - 1, 0)
+    return ordered[low], ordered[n - 1 - low]
+
+
+def _ratio(times: Mapping[str, Sequence[float]], other: str) -> Ratio | None:
+    if other not in times:
+        return None
+    ratios = [a / b for a, b in zip(times["hand"], times[other], strict=True)]
+    return Ratio(
+        statistics.median(ratios),
+        *median_interval(ratios),
+        len(ratios),
+        statistics.median(times["hand"]),
+        statistics.median(times[other]),
+    )
+
+
+def _seconds(run: Callable[[], Any], repeats: int) -> float:
+    start = time.perf_counter()
+    for _ in range(repeats):
+        run()
+    return (time.perf_counter() - start) / repeats
+
+
+def _run(program: Callable[..., Any], args: Any, y_bar: Any) -> None:
+    jax.block_until_ready(program(args, y_bar))
+
+
+def _compile(
+    program: Callable[..., Any], args: Any, y_bar: Any, residuals: int
+) -> tuple[Callable[..., Any], Costs]:
+    start = time.perf_counter()
+    compiled = jax.jit(program).lower(args, y_bar).compile()
+    seconds = time.perf_counter() - start
+    cost: Any = compiled.cost_analysis() or {}
+    memory: Any = compiled.memory_analysis()
+    temporary = int(getattr(memory, "temp_size_in_bytes", 0))
+    flops, accessed = float(cost.get("flops", 0)), float(cost.get("bytes accessed", 0))
+    return compiled, Costs(flops, accessed, temporary, residuals, seconds)
+
+
+def _must_agree(case: Case, hand: Any, other: Any) -> None:
+    for a, b in zip(jax.tree.leaves(hand), jax.tree.leaves(other), strict=True):
+        if not jnp.issubdtype(b.dtype, jnp.inexact):
+            continue
+        error, scale = float(jnp.linalg.norm(a - b)), float(jnp.linalg.norm(b))
+        if not error <= AGREEMENT * scale + 1e-6 * math.sqrt(b.size):
+            raise VerificationError(
+                f"{case.name}: the baseline ({case.against}) computes something else: an array of "
+                f"shape {b.shape} differs by {error:.3g}, its norm is {scale:.3g}"
+            )
+
+
+def _shapes(args: tuple[Any, ...]) -> str:
+    shown = [leaf for leaf in jax.tree.leaves(args) if leaf.ndim]
+    if len(shown) <= 4:
+        return ", ".join(f"{list(leaf.shape)}" for leaf in shown)
+    total = sum(leaf.size for leaf in shown)
+    return f"{len(shown)} arrays, {total:,} numbers"

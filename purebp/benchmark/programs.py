@@ -1,0 +1,131 @@
+"""The programs that are compared: forward and backward pass in one, by hand and by others."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from purebp.benchmark.case import Case
+
+Program = Callable[..., Any]
+
+
+class Split(NamedTuple):
+    """The leaves of arguments: those that are differentiated, and the others."""
+
+    tree: Any
+    real: tuple[bool, ...]
+
+    def chosen(self, args: tuple[Any, ...]) -> list[Array]:
+        """The leaves that have a cotangent."""
+        return [x for x, real in zip(jax.tree.leaves(args), self.real, strict=True) if real]
+
+    def join(self, chosen: list[Array], args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The arguments, with other values of the differentiated leaves."""
+        rest = iter(chosen)
+        leaves = [
+            next(rest) if real else x
+            for x, real in zip(jax.tree.leaves(args), self.real, strict=True)
+        ]
+        return cast(tuple[Any, ...], jax.tree.unflatten(self.tree, leaves))
+
+
+def split_of(args: tuple[Any, ...]) -> Split:
+    """Which leaves of the arguments are differentiated: those of floats."""
+    leaves, tree = jax.tree.flatten(args)
+    return Split(tree, tuple(jnp.issubdtype(leaf.dtype, jnp.inexact) for leaf in leaves))
+
+
+def by_hand(case: Case) -> Program:
+    """(args, y_bar) -> (output, cotangents), by the op's own fwd and bwd."""
+
+    def run(args: tuple[Any, ...], y_bar: Any) -> tuple[Any, list[Array]]:
+        y, res = case.op.fwd(*args, **case.options)
+        return y, jax.tree.leaves(case.op.bwd(res, y_bar))
+
+    return run
+
+
+def by_autodiff(case: Case) -> Program:
+    """(args, y_bar) -> (output, cotangents), by jax.vjp of the baseline."""
+
+    def run(args: tuple[Any, ...], y_bar: Any) -> tuple[Any, list[Array]]:
+        split = split_of(args)
+
+        def function(chosen: list[Array]) -> Any:
+            return case.baseline(*split.join(chosen, args))
+
+        if case.op.has_aux:
+            y, pull, aux = jax.vjp(function, split.chosen(args), has_aux=True)
+            return (y, aux), pull(y_bar)[0]
+        y, pull = jax.vjp(function, split.chosen(args))
+        return y, pull(y_bar)[0]
+
+    return run
+
+
+def by_torch(case: Case, torch: Any, args: tuple[Any, ...], y_bar: Any) -> Callable[[], Any]:
+    """The same in PyTorch, eager, on tensors of its own."""
+    assert case.torch is not None
+    form = case.torch
+
+    def tensor(leaf: Array) -> Any:
+        return torch.from_numpy(np.array(leaf)).requires_grad_(
+            bool(jnp.issubdtype(leaf.dtype, jnp.floating))
+        )
+
+    tensors = jax.tree.map(tensor, args)
+    chosen = [leaf for leaf in jax.tree.leaves(tensors) if leaf.requires_grad]
+    upstream = jax.tree.map(torch.from_numpy, jax.tree.map(np.array, y_bar))
+
+    def run() -> Any:
+        y = form(torch, *tensors)
+        return torch.autograd.grad(y, chosen, upstream)
+
+    return run
+
+
+def cotangent(case: Case, args: tuple[Any, ...], seed: int = 1) -> Any:
+    """A cotangent of the output: 1 for a scalar, normal values otherwise."""
+    out = jax.eval_shape(partial(case.op.fwd, **case.options), *args)[0]
+    rng = np.random.default_rng(seed)
+
+    def draw(leaf: Any) -> Array:
+        if not leaf.shape:
+            return jnp.ones((), leaf.dtype)
+        return jnp.asarray(rng.standard_normal(leaf.shape), leaf.dtype)
+
+    return jax.tree.map(draw, out[0] if case.op.has_aux else out)
+
+
+def residual_bytes(case: Case, args: tuple[Any, ...]) -> tuple[int, int]:
+    """What is kept from the forward to the backward pass, each array once: by hand, by autodiff."""
+
+    def hand(args: tuple[Any, ...]) -> Any:
+        return _distinct(case.op.fwd(*args, **case.options)[1])
+
+    def autodiff(args: tuple[Any, ...]) -> Any:
+        split = split_of(args)
+
+        def function(chosen: list[Array]) -> Any:
+            return case.baseline(*split.join(chosen, args))
+
+        return _distinct(jax.vjp(function, split.chosen(args), has_aux=case.op.has_aux)[1])
+
+    return _bytes(jax.eval_shape(hand, args)), _bytes(jax.eval_shape(autodiff, args))
+
+
+def _distinct(residuals: Any) -> list[Any]:
+    return list({id(leaf): leaf for leaf in jax.tree.leaves(residuals)}.values())
+
+
+def _bytes(leaves: list[Any]) -> int:
+    return sum(
+        leaf.size * leaf.dtype.itemsize
+        for leaf in leaves
+        if not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    )
