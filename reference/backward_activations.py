@@ -10,7 +10,18 @@ from functools import partial
 
 import numpy as np
 
-from reference.activations import GELU_CUBE, GELU_SCALE, softmax
+from reference.activations import (
+    GELU_CUBE,
+    GELU_SCALE,
+    SELU_ALPHA,
+    SELU_SCALE,
+    log_softmax_of,
+    scalar_softplus,
+    scalar_squareplus,
+    softmax,
+    sparsemax_of,
+    standardize_of,
+)
 from reference.backward_gates import Arguments, each_backward, each_pair_backward, sigmoid_slope
 from reference.gates import scalar_sigmoid
 from reference.shapes import Array, float64
@@ -85,6 +96,119 @@ def softmax_backward(args: Arguments, y_bar: Array, *, axis: int = -1) -> tuple[
     return (np.moveaxis(x_bar, -1, axis),)
 
 
+def relu6_slope(x: float) -> float:
+    """1 between 0 and 6."""
+    return 1.0 if 0 < x < 6 else 0.0
+
+
+def hard_sigmoid_slope(x: float) -> float:
+    """1/6 between -3 and 3."""
+    return 1.0 / 6.0 if -3 < x < 3 else 0.0
+
+
+def hard_tanh_slope(x: float) -> float:
+    """1 between -1 and 1."""
+    return 1.0 if -1 < x < 1 else 0.0
+
+
+def hard_swish_slope(x: float) -> float:
+    """d(x (x + 3) / 6) = (2x + 3) / 6 dx between -3 and 3; below 0, above 1."""
+    return 0.0 if x <= -3 else 1.0 if x >= 3 else (2.0 * x + 3.0) / 6.0
+
+
+def relu_squared_slope(x: float) -> float:
+    """2x above 0."""
+    return 2.0 * x if x > 0 else 0.0
+
+
+def log_sigmoid_slope(x: float) -> float:
+    """d log s = s' / s dx = s(-x) dx."""
+    return scalar_sigmoid(-x)
+
+
+def mish_slope(x: float) -> float:
+    """d(x tanh(p)) = tanh(p) + x s(x) / cosh(p)^2, p = softplus(x)."""
+    p = scalar_softplus(x)
+    sech = 2.0 * math.exp(-p) / (1.0 + math.exp(-2.0 * p))
+    return math.tanh(p) + x * scalar_sigmoid(x) * sech**2
+
+
+def softsign_slope(x: float) -> float:
+    """1 / (1 + |x|)^2."""
+    return 1.0 / (1.0 + abs(x)) ** 2
+
+
+def squareplus_slope(x: float, *, b: float = 4.0) -> float:
+    """(1 + x / r) / 2 with r = sqrt(x^2 + b), which is y / r."""
+    return scalar_squareplus(x, b) / math.hypot(x, math.sqrt(b))
+
+
+def selu_slope(x: float) -> float:
+    """The scale above 0, scale * alpha * exp(x) elsewhere."""
+    return SELU_SCALE * elu_slope(x, alpha=SELU_ALPHA)
+
+
+def celu_slope(x: float, *, alpha: float = 1.0) -> float:
+    """1 above 0, exp(x / alpha) elsewhere."""
+    return 1.0 if x > 0 else np.exp(x / alpha)
+
+
+def along_backward(
+    backward: Callable[..., list[float]], args: Arguments, y_bar: Array, axis: int
+) -> tuple[Array]:
+    """The backward pass of a line of numbers, for every line of entries along the axis."""
+    x, y_bar = (np.moveaxis(float64(a), axis, -1) for a in (args[0], y_bar))
+    x_bar = np.empty(x.shape)
+    for index in np.ndindex(x.shape[:-1]):
+        x_bar[index] = backward(x[index].tolist(), y_bar[index].tolist())
+    return (np.moveaxis(x_bar, -1, axis),)
+
+
+def log_softmax_line(line: list[float], y_bar: list[float]) -> list[float]:
+    """dy_i / dx_j = [i = j] - p_j; 1 - p_j is the sum of the other probabilities."""
+    p = [math.exp(y) for y in log_softmax_of(line)]
+    x_bar = []
+    for j in range(len(line)):
+        others = [i for i in range(len(line)) if i != j]
+        own = y_bar[j] * sum(p[i] for i in others)
+        x_bar.append(own - p[j] * sum(y_bar[i] for i in others))
+    return x_bar
+
+
+def log_softmax_backward(args: Arguments, y_bar: Array, *, axis: int = -1) -> tuple[Array]:
+    """Line by line."""
+    return along_backward(log_softmax_line, args, y_bar, axis)
+
+
+def sparsemax_line(line: list[float], y_bar: list[float]) -> list[float]:
+    """Within the support y_bar minus its mean there; outside nothing."""
+    inside = [y > 0 for y in sparsemax_of(line)]
+    mean = sum(g for g, kept in zip(y_bar, inside, strict=True) if kept) / max(sum(inside), 1)
+    return [g - mean if kept else 0.0 for g, kept in zip(y_bar, inside, strict=True)]
+
+
+def sparsemax_backward(args: Arguments, y_bar: Array, *, axis: int = -1) -> tuple[Array]:
+    """Line by line."""
+    return along_backward(sparsemax_line, args, y_bar, axis)
+
+
+def standardize_backward(
+    args: Arguments, y_bar: Array, *, axis: int = -1, eps: float = 1e-5
+) -> tuple[Array]:
+    """Line by line: dy_i / dx_j = r ([i = j] - 1/n - y_i y_j / n), r = 1 / sqrt(var + eps)."""
+
+    def line_backward(line: list[float], line_bar: list[float]) -> list[float]:
+        y, n = standardize_of(line, eps=eps), len(line)
+        mean = sum(line) / n
+        r = 1.0 / math.sqrt(sum((x - mean) ** 2 for x in line) / n + eps)
+        return [
+            sum(r * line_bar[i] * (float(i == j) - 1.0 / n - y[i] * y[j] / n) for i in range(n))
+            for j in range(n)
+        ]
+
+    return along_backward(line_backward, args, y_bar, axis)
+
+
 BACKWARD: dict[str, Callable] = {
     "relu": partial(each_backward, relu_slope),
     "leaky_relu": partial(each_backward, leaky_relu_slope),
@@ -94,4 +218,19 @@ BACKWARD: dict[str, Callable] = {
     "gelu": gelu_backward,
     "maxout": maxout_backward,
     "softmax": softmax_backward,
+    "relu6": partial(each_backward, relu6_slope),
+    "hard_sigmoid": partial(each_backward, hard_sigmoid_slope),
+    "hard_tanh": partial(each_backward, hard_tanh_slope),
+    "hard_swish": partial(each_backward, hard_swish_slope),
+    "relu_squared": partial(each_backward, relu_squared_slope),
+    "softplus": partial(each_backward, scalar_sigmoid),
+    "log_sigmoid": partial(each_backward, log_sigmoid_slope),
+    "mish": partial(each_backward, mish_slope),
+    "softsign": partial(each_backward, softsign_slope),
+    "squareplus": partial(each_backward, squareplus_slope),
+    "selu": partial(each_backward, selu_slope),
+    "celu": partial(each_backward, celu_slope),
+    "log_softmax": log_softmax_backward,
+    "sparsemax": sparsemax_backward,
+    "standardize": standardize_backward,
 }

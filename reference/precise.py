@@ -137,6 +137,79 @@ def gelu_slope(x: Number, *, approximate: bool = True) -> Number:
     return MP.erfc(-x / MP.sqrt(2)) / 2 + x * MP.exp(-(x**2) / 2) / MP.sqrt(2 * MP.pi)
 
 
+def softplus(x: Number) -> Number:
+    """log(1 + exp(x))."""
+    return MP.log1p(MP.exp(x))
+
+
+def log_sigmoid(x: Number) -> Number:
+    """-softplus(-x)."""
+    return -softplus(-MP.convert(x))
+
+
+def log_sigmoid_slope(x: Number) -> Number:
+    """sigmoid(-x)."""
+    return sigmoid(-MP.convert(x))
+
+
+def mish(x: Number) -> Number:
+    """x * tanh(softplus(x))."""
+    return MP.convert(x) * tanh(softplus(x))
+
+
+def mish_slope(x: Number) -> Number:
+    """tanh(p) + x sigmoid(x) / cosh(p)^2, p = softplus(x)."""
+    p = softplus(x)
+    return tanh(p) + MP.convert(x) * sigmoid(x) * tanh_slope(p)
+
+
+def softsign(x: Number) -> Number:
+    """x / (1 + |x|)."""
+    x = MP.convert(x)
+    return x / (1 + abs(x))
+
+
+def softsign_slope(x: Number) -> Number:
+    """1 / (1 + |x|)^2."""
+    return 1 / (1 + abs(MP.convert(x))) ** 2
+
+
+def squareplus(x: Number, *, b: float = 4.0) -> Number:
+    """(x + sqrt(x^2 + b)) / 2; below 0 as b / 2 / (sqrt(x^2 + b) - x)."""
+    x = MP.convert(x)
+    r = MP.sqrt(x * x + b)
+    return (x + r) / 2 if x > 0 else b / (2 * (r - x))
+
+
+def squareplus_slope(x: Number, *, b: float = 4.0) -> Number:
+    """y / sqrt(x^2 + b)."""
+    return squareplus(x, b=b) / MP.sqrt(MP.convert(x) ** 2 + b)
+
+
+SELU_ALPHA = MP.mpf("1.6732632423543772848170429916717")
+SELU_SCALE = MP.mpf("1.0507009873554804934193349852946")
+
+
+def selu(x: Number) -> Number:
+    """scale * elu(x) with the given alpha."""
+    return SELU_SCALE * elu(x, alpha=SELU_ALPHA)
+
+
+def selu_slope(x: Number) -> Number:
+    """scale * elu'(x)."""
+    return SELU_SCALE * elu_slope(x, alpha=SELU_ALPHA)
+
+
+def celu(x: Number, *, alpha: float = 1.0) -> Number:
+    """x above 0, alpha * (exp(x / alpha) - 1) below."""
+    return MP.convert(x) if x > 0 else alpha * MP.expm1(MP.convert(x) / alpha)
+
+
+def celu_slope(x: Number, *, alpha: float = 1.0) -> Number:
+    """1 above 0, exp(x / alpha) below."""
+    return MP.mpf(1) if x > 0 else MP.exp(MP.convert(x) / alpha)
+
+
 PRECISE: dict[str, tuple[Callable[..., Number], Callable[..., Number]]] = {
     "exp": (exp, exp_slope),
     "log": (log, log_slope),
@@ -148,4 +221,11 @@ PRECISE: dict[str, tuple[Callable[..., Number], Callable[..., Number]]] = {
     "elu": (elu, elu_slope),
     "swish": (swish, swish_slope),
     "gelu": (gelu, gelu_slope),
+    "softplus": (softplus, sigmoid),
+    "log_sigmoid": (log_sigmoid, log_sigmoid_slope),
+    "mish": (mish, mish_slope),
+    "softsign": (softsign, softsign_slope),
+    "squareplus": (squareplus, squareplus_slope),
+    "selu": (selu, selu_slope),
+    "celu": (celu, celu_slope),
 }

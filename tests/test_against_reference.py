@@ -127,6 +127,8 @@ PRECISE_CASES = [
     ("elu", {"alpha": 0.3}),
     ("swish", {"beta": 1.5}),
     ("gelu", {"approximate": False}),
+    ("squareplus", {"b": 0.5}),
+    ("celu", {"alpha": 0.5}),
 ]
 ULPS = {"value": 8, "slope": 4}
 

@@ -3,22 +3,57 @@
 Those of one operand and one formula are gates: one pullback says all.
 """
 
+from purebp.activations import algebraic, axis, exponential, hard, logistic
+from purebp.activations.algebraic import softsign, squareplus
+from purebp.activations.axis import log_softmax, sparsemax, standardize
+from purebp.activations.exponential import celu, selu
+from purebp.activations.hard import hard_sigmoid, hard_swish, hard_tanh, relu6, relu_squared
+from purebp.activations.logistic import log_sigmoid, mish, softplus
 from purebp.activations.piecewise import leaky_relu, maxout, prelu, relu
 from purebp.activations.smooth import elu, gelu, softmax, swish
 from purebp.gates import sigmoid, tanh
 
-OPS = (relu, leaky_relu, prelu, elu, swish, gelu, maxout, softmax)
+OPS = (
+    relu,
+    leaky_relu,
+    prelu,
+    elu,
+    swish,
+    gelu,
+    maxout,
+    softmax,
+    *hard.OPS,
+    *logistic.OPS,
+    *algebraic.OPS,
+    *exponential.OPS,
+    *axis.OPS,
+)
 
 __all__ = [
     "OPS",
+    "celu",
     "elu",
     "gelu",
+    "hard_sigmoid",
+    "hard_swish",
+    "hard_tanh",
     "leaky_relu",
+    "log_sigmoid",
+    "log_softmax",
     "maxout",
+    "mish",
     "prelu",
     "relu",
+    "relu6",
+    "relu_squared",
+    "selu",
     "sigmoid",
     "softmax",
+    "softplus",
+    "softsign",
+    "sparsemax",
+    "squareplus",
+    "standardize",
     "swish",
     "tanh",
 ]
