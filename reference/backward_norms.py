@@ -131,10 +131,60 @@ def l2_normalize_backward(
     return (np.moveaxis(x_bar, -1, axis),)
 
 
+def group_norm_backward(
+    args: Arguments, y_bar: Array, *, groups: int = 32, eps: float = 1e-5
+) -> tuple[Array, Array, Array]:
+    """Group by group, as batch_norm; gamma and beta change from channel to channel."""
+    x, gamma, y_bar = float64(args[0]), float64(args[1]), float64(y_bar)
+    x_bar, gamma_bar, beta_bar = np.empty(x.shape), np.zeros(gamma.shape), np.zeros(gamma.shape)
+    width = x.shape[1] // groups
+    for n in range(x.shape[0]):
+        for group in range(groups):
+            channels = range(group * width, (group + 1) * width)
+            places = [(n, c, *index) for c in channels for index in np.ndindex(x.shape[2:])]
+            standard_bar = [float(gamma[place[1]] * y_bar[place]) for place in places]
+            values = [float(x[place]) for place in places]
+            values_bar, standard = standardize_backward(values, standard_bar, eps)
+            for place, value_bar, value in zip(places, values_bar, standard, strict=True):
+                x_bar[place] = value_bar
+                gamma_bar[place[1]] += y_bar[place] * value
+                beta_bar[place[1]] += y_bar[place]
+    return x_bar, gamma_bar, beta_bar
+
+
+def instance_norm_backward(
+    args: Arguments, y_bar: Array, *, eps: float = 1e-5
+) -> tuple[Array, Array, Array]:
+    """A group for each channel."""
+    return group_norm_backward(args, y_bar, groups=np.shape(args[0])[1], eps=eps)
+
+
+def add_rms_norm_backward(
+    args: Arguments, y_bar: tuple[Array, Array], *, eps: float = 1e-6
+) -> tuple[Array, Array, Array]:
+    """s = x + residual goes two ways, so its gradients add; the sum hands them to both."""
+    s = float64(args[0]) + float64(args[1])
+    x_bar, gamma_bar = rms_norm_backward((s, args[2]), y_bar[0], eps=eps)
+    return x_bar + y_bar[1], x_bar + y_bar[1], gamma_bar
+
+
+def add_layer_norm_backward(
+    args: Arguments, y_bar: tuple[Array, Array], *, eps: float = 1e-5
+) -> tuple[Array, Array, Array, Array]:
+    """As add_rms_norm."""
+    s = float64(args[0]) + float64(args[1])
+    x_bar, gamma_bar, beta_bar = layer_norm_backward((s, *args[2:]), y_bar[0], eps=eps)
+    return x_bar + y_bar[1], x_bar + y_bar[1], gamma_bar, beta_bar
+
+
 BACKWARD: dict[str, Callable] = {
     "batch_norm": batch_norm_backward,
     "batch_norm_eval": batch_norm_eval_backward,
     "layer_norm": layer_norm_backward,
     "rms_norm": rms_norm_backward,
     "l2_normalize": l2_normalize_backward,
+    "group_norm": group_norm_backward,
+    "instance_norm": instance_norm_backward,
+    "add_rms_norm": add_rms_norm_backward,
+    "add_layer_norm": add_layer_norm_backward,
 }

@@ -98,10 +98,58 @@ def l2_normalize(x: ArrayLike, *, axis: int = -1, eps: float = 1e-12) -> Array:
     return np.moveaxis(y, -1, axis)
 
 
+def group_norm(
+    x: ArrayLike, gamma: ArrayLike, beta: ArrayLike, *, groups: int = 32, eps: float = 1e-5
+) -> Array:
+    """y = gamma * (x - mean) / sqrt(var + eps) + beta, mean and var over a group of an example.
+
+    A group is c / groups channels in a row, with all positions.
+    Shapes: (n, c, *spatial), (c), (c) -> (n, c, *spatial).
+    """
+    x, gamma, beta = map(float64, (x, gamma, beta))
+    width = x.shape[1] // groups
+    y = np.empty(x.shape)
+    for n in range(x.shape[0]):
+        for group in range(groups):
+            channels = range(group * width, (group + 1) * width)
+            values = [float(v) for c in channels for v in x[n, c].ravel()]
+            mean, var = mean_and_variance(values)
+            for c in channels:
+                for index in np.ndindex(x.shape[2:]):
+                    standard = (x[(n, c, *index)] - mean) / np.sqrt(var + eps)
+                    y[(n, c, *index)] = gamma[c] * standard + beta[c]
+    return y
+
+
+def instance_norm(x: ArrayLike, gamma: ArrayLike, beta: ArrayLike, *, eps: float = 1e-5) -> Array:
+    """group_norm with one channel in a group. Shapes: as there."""
+    return group_norm(x, gamma, beta, groups=np.shape(x)[1], eps=eps)
+
+
+def add_rms_norm(
+    x: ArrayLike, residual: ArrayLike, gamma: ArrayLike, *, eps: float = 1e-6
+) -> tuple[Array, Array]:
+    """rms_norm of s = x + residual, and s. Shapes: (*batch, d) twice, (d) -> (*batch, d) twice."""
+    s = float64(x) + float64(residual)
+    return rms_norm(s, gamma, eps=eps), s
+
+
+def add_layer_norm(
+    x: ArrayLike, residual: ArrayLike, gamma: ArrayLike, beta: ArrayLike, *, eps: float = 1e-5
+) -> tuple[Array, Array]:
+    """layer_norm of s = x + residual, and s. Shapes: as add_rms_norm, beta (d)."""
+    s = float64(x) + float64(residual)
+    return layer_norm(s, gamma, beta, eps=eps), s
+
+
 DEFINITIONS: dict[str, Callable] = {
     "batch_norm": batch_norm,
     "batch_norm_eval": batch_norm_eval,
     "layer_norm": layer_norm,
     "rms_norm": rms_norm,
     "l2_normalize": l2_normalize,
+    "group_norm": group_norm,
+    "instance_norm": instance_norm,
+    "add_rms_norm": add_rms_norm,
+    "add_layer_norm": add_layer_norm,
 }

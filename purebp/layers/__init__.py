@@ -1,9 +1,11 @@
 """Layers: hand-derived pairs of the building blocks of networks."""
 
+from purebp.layers.add_norm import add_layer_norm, add_rms_norm
 from purebp.layers.conv import conv2d
 from purebp.layers.dropout import dropout
 from purebp.layers.embedding import embedding
 from purebp.layers.fully_connected import fully_connected
+from purebp.layers.group_norm import group_norm, instance_norm
 from purebp.layers.linear import affine
 from purebp.layers.norm import batch_norm, batch_norm_eval, layer_norm
 from purebp.layers.pool import avg_pool, max_pool
@@ -21,6 +23,10 @@ OPS = (
     layer_norm,
     rms_norm,
     l2_normalize,
+    group_norm,
+    instance_norm,
+    add_layer_norm,
+    add_rms_norm,
     dropout,
     flatten,
     embedding,
@@ -28,6 +34,8 @@ OPS = (
 
 __all__ = [
     "OPS",
+    "add_layer_norm",
+    "add_rms_norm",
     "affine",
     "avg_pool",
     "batch_norm",
@@ -37,6 +45,8 @@ __all__ = [
     "embedding",
     "flatten",
     "fully_connected",
+    "group_norm",
+    "instance_norm",
     "l2_normalize",
     "layer_norm",
     "max_pool",
