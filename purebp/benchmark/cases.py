@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from purebp.benchmark import activations, layers, losses, models
+from purebp.benchmark import activations, layers, losses, models, norms
 from purebp.benchmark.case import Case
 from purebp.catalog import find
 from purebp.errors import UnknownOpError
@@ -10,6 +10,7 @@ from purebp.errors import UnknownOpError
 CASES: tuple[Case, ...] = (
     *activations.CASES,
     *layers.CASES,
+    *norms.CASES,
     *losses.CASES,
     *models.CASES,
 )
