@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
-from purebp.benchmark import activations, layers, losses, models, norms
+from purebp.benchmark import activations, activations_more, layers, losses, models, norms
 from purebp.benchmark.case import Case
 from purebp.catalog import find
 from purebp.errors import UnknownOpError
 
 CASES: tuple[Case, ...] = (
     *activations.CASES,
+    *activations_more.CASES,
     *layers.CASES,
     *norms.CASES,
     *losses.CASES,

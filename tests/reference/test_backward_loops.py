@@ -47,6 +47,17 @@ CASES = [
     ("maxout", (normal(2, 6),), {"pieces": 3}),
     ("softmax", (normal(2, 3, 2),), {}),
     ("softmax", (normal(2, 3, 2),), {"axis": 1}),
+    *(
+        (name, (3 * normal(3, 4),), {})
+        for name in (
+            *("relu6", "hard_sigmoid", "hard_tanh", "hard_swish", "relu_squared", "softplus"),
+            *("log_sigmoid", "mish", "softsign", "squareplus", "selu", "celu"),
+        )
+    ),
+    ("squareplus", (normal(3, 4),), {"b": 0.3}),
+    ("celu", (normal(3, 4),), {"alpha": 0.4}),
+    *((name, (normal(2, 3),), {}) for name in ("log_softmax", "sparsemax", "standardize")),
+    *((name, (normal(3, 2),), {"axis": 0}) for name in ("log_softmax", "sparsemax", "standardize")),
     ("affine", (normal(2, 3), normal(3, 4), normal(4)), {}),
     ("affine", (normal(2, 2, 3), normal(3, 4), None), {}),
     *(
