@@ -247,6 +247,27 @@ def standardize(x: ArrayLike, *, axis: int = -1, eps: float = 1e-5) -> Array:
     return along(standardize_of, x, axis, eps=eps)
 
 
+def glu(x: ArrayLike, *, axis: int = -1) -> Array:
+    """a * sigmoid(b), a the first and b the second half of x along the axis."""
+    a, b = np.split(float64(x), 2, axis=axis)
+    return each_pair(scalar_glu, a, b)
+
+
+def scalar_glu(a: float, b: float) -> float:
+    """a * sigmoid(b)."""
+    return a * scalar_sigmoid(b)
+
+
+def swiglu(a: ArrayLike, b: ArrayLike) -> Array:
+    """swish(a) * b."""
+    return swish(a) * float64(b)
+
+
+def geglu(a: ArrayLike, b: ArrayLike, *, approximate: bool = True) -> Array:
+    """gelu(a) * b."""
+    return gelu(a, approximate=approximate) * float64(b)
+
+
 DEFINITIONS: dict[str, Callable] = {
     "relu": relu,
     "leaky_relu": leaky_relu,
@@ -271,4 +292,7 @@ DEFINITIONS: dict[str, Callable] = {
     "log_softmax": log_softmax,
     "sparsemax": sparsemax,
     "standardize": standardize,
+    "glu": glu,
+    "swiglu": swiglu,
+    "geglu": geglu,
 }

@@ -15,6 +15,7 @@ from reference.activations import (
     GELU_SCALE,
     SELU_ALPHA,
     SELU_SCALE,
+    gelu,
     log_softmax_of,
     scalar_softplus,
     scalar_squareplus,
@@ -209,7 +210,36 @@ def standardize_backward(
     return along_backward(line_backward, args, y_bar, axis)
 
 
+def glu_backward(args: Arguments, y_bar: Array, *, axis: int = -1) -> tuple[Array]:
+    """y = a s(b): s(b) for a, a s'(b) for b; the two halves are put together again."""
+    a, b = np.split(float64(args[0]), 2, axis=axis)
+    a_bar, b_bar = each_pair_backward(glu_slopes, (a, b), y_bar)
+    return (np.concatenate([a_bar, b_bar], axis=axis),)
+
+
+def glu_slopes(a: float, b: float) -> tuple[float, float]:
+    """d(a s(b)) = s(b) da + a s'(b) db."""
+    return scalar_sigmoid(b), a * sigmoid_slope(b)
+
+
+def swiglu_slopes(a: float, b: float) -> tuple[float, float]:
+    """d(swish(a) b) = swish'(a) b da + swish(a) db."""
+    return swish_slope(a) * b, a * scalar_sigmoid(a)
+
+
+def geglu_backward(
+    args: Arguments, y_bar: Array, *, approximate: bool = True
+) -> tuple[Array, Array]:
+    """d(gelu(a) b) = gelu'(a) b da + gelu(a) db."""
+    a, b, y_bar = float64(args[0]), float64(args[1]), float64(y_bar)
+    (a_bar,) = gelu_backward((a,), y_bar * b, approximate=approximate)
+    return a_bar, y_bar * gelu(a, approximate=approximate)
+
+
 BACKWARD: dict[str, Callable] = {
+    "glu": glu_backward,
+    "swiglu": partial(each_pair_backward, swiglu_slopes),
+    "geglu": geglu_backward,
     "relu": partial(each_backward, relu_slope),
     "leaky_relu": partial(each_backward, leaky_relu_slope),
     "prelu": partial(each_pair_backward, prelu_slopes),

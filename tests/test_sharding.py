@@ -185,7 +185,7 @@ def test_sharded_weights_on_an_explicit_mesh(op: Op) -> None:
 
 
 MODELS = {op.name for op in families()["models"]}
-BATCHED = {"x", "y", "residual", "labels", "logits", "scores", "target"}
+BATCHED = {"x", "positions", "tokens", "y", "residual", "labels", "logits", "scores", "target"}
 
 
 @pytest.mark.parametrize("name", [name for name in OPS if name not in MODELS])

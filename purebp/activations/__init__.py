@@ -3,10 +3,11 @@
 Those of one operand and one formula are gates: one pullback says all.
 """
 
-from purebp.activations import algebraic, axis, exponential, hard, logistic
+from purebp.activations import algebraic, axis, exponential, gated, hard, logistic
 from purebp.activations.algebraic import softsign, squareplus
 from purebp.activations.axis import log_softmax, sparsemax, standardize
 from purebp.activations.exponential import celu, selu
+from purebp.activations.gated import geglu, glu, swiglu
 from purebp.activations.hard import hard_sigmoid, hard_swish, hard_tanh, relu6, relu_squared
 from purebp.activations.logistic import log_sigmoid, mish, softplus
 from purebp.activations.piecewise import leaky_relu, maxout, prelu, relu
@@ -27,13 +28,16 @@ OPS = (
     *algebraic.OPS,
     *exponential.OPS,
     *axis.OPS,
+    *gated.OPS,
 )
 
 __all__ = [
     "OPS",
     "celu",
     "elu",
+    "geglu",
     "gelu",
+    "glu",
     "hard_sigmoid",
     "hard_swish",
     "hard_tanh",
@@ -54,6 +58,7 @@ __all__ = [
     "sparsemax",
     "squareplus",
     "standardize",
+    "swiglu",
     "swish",
     "tanh",
 ]

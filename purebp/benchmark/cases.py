@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from purebp.benchmark import activations, activations_more, layers, losses, models, norms
+from purebp.benchmark import activations, activations_more, layers, losses, models, norms, sequence
 from purebp.benchmark.case import Case
 from purebp.catalog import find
 from purebp.errors import UnknownOpError
@@ -14,6 +14,7 @@ CASES: tuple[Case, ...] = (
     *norms.CASES,
     *losses.CASES,
     *models.CASES,
+    *sequence.CASES,
 )
 
 

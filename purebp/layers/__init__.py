@@ -9,6 +9,7 @@ from purebp.layers.group_norm import group_norm, instance_norm
 from purebp.layers.linear import affine
 from purebp.layers.norm import batch_norm, batch_norm_eval, layer_norm
 from purebp.layers.pool import avg_pool, max_pool
+from purebp.layers.position import rope
 from purebp.layers.reshape import flatten
 from purebp.layers.rms_norm import l2_normalize, rms_norm
 
@@ -30,6 +31,7 @@ OPS = (
     dropout,
     flatten,
     embedding,
+    rope,
 )
 
 __all__ = [
@@ -51,4 +53,5 @@ __all__ = [
     "layer_norm",
     "max_pool",
     "rms_norm",
+    "rope",
 ]

@@ -1,0 +1,64 @@
+"""Embedding, positions and gated units, against jnp and jax.nn."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from purebp.activations import geglu, glu, swiglu
+from purebp.benchmark.case import Case, integers, normal
+from purebp.layers import embedding, rope
+
+SMALL, LARGE = normal(32, 64), normal(4096, 1024)
+
+
+def jnp_take(tokens: Array, table: Array) -> Array:
+    return jnp.take(table, tokens, axis=0)
+
+
+def rotate_half(x: Array) -> Array:
+    """RoPE as Hugging Face writes it."""
+    d = x.shape[-1]
+    angles = jnp.arange(x.shape[-3])[:, None] / 10000.0 ** (jnp.arange(0, d, 2) / d)
+    cos, sin = (jnp.concatenate([f(angles)] * 2, axis=-1)[:, None] for f in (jnp.cos, jnp.sin))
+    x1, x2 = jnp.split(x, 2, axis=-1)
+    return x * cos + jnp.concatenate([-x2, x1], axis=-1) * sin
+
+
+def rotate_pairs(x: Array) -> Array:
+    """RoPE as in the Llama of Meta: neighbours as complex numbers."""
+    d = x.shape[-1]
+    angles = jnp.arange(x.shape[-3])[:, None] / 10000.0 ** (jnp.arange(0, d, 2) / d)
+    z = jax.lax.complex(x[..., ::2], x[..., 1::2]) * jnp.exp(1j * angles)[:, None]
+    return jnp.stack([z.real, z.imag], axis=-1).reshape(x.shape)
+
+
+def plain_swiglu(a: Array, b: Array) -> Array:
+    return jax.nn.silu(a) * b
+
+
+def plain_geglu(a: Array, b: Array) -> Array:
+    return jax.nn.gelu(a) * b
+
+
+CASES = (
+    Case(
+        embedding,
+        jnp_take,
+        "jnp.take",
+        (integers(4, 32, below=256), normal(256, 32)),
+        (integers(8, 1024, below=8192), normal(8192, 512)),
+    ),
+    Case(rope, rotate_half, "rotate_half", (normal(2, 16, 4, 16),), (normal(1, 2048, 8, 64),)),
+    Case(
+        rope,
+        rotate_pairs,
+        "complex product",
+        (normal(2, 16, 4, 16),),
+        (normal(1, 2048, 8, 64),),
+        options={"interleaved": True},
+        label="interleaved",
+    ),
+    Case(glu, jax.nn.glu, "jax.nn.glu", (SMALL,), (LARGE,)),
+    Case(swiglu, plain_swiglu, "jax.nn.silu", (SMALL, SMALL), (LARGE, LARGE)),
+    Case(geglu, plain_geglu, "jax.nn.gelu", (SMALL, SMALL), (LARGE, LARGE)),
+)
