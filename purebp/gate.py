@@ -21,7 +21,8 @@ class Gate(Op):
 
     A pullback takes the cotangent of the output and whatever it names: an operand, `<operand>_spec`
     (shape and dtype only), the output (any other name), or an option. What the pullbacks name is
-    what `fwd` saves. Broadcasting is undone here, once, for every gate. `forward` is how the
+    what `fwd` saves. The pullback of integers and booleans returns None. Broadcasting is undone
+    here, once, for every gate. `forward` is how the
     output is computed where that is not by the definition. `primitive` is the name of the lax
     primitive whose rule this is, if it is one.
     """
@@ -92,8 +93,13 @@ def _gate_backward(plan: _Plan, res: Any, y_bar: Any, **options: Any) -> tuple[A
     )
 
 
-def unbroadcast(x_bar: jax.Array, spec: Spec) -> jax.Array:
-    """Sum a cotangent over the axes along which its primal was broadcast; cast to its dtype."""
+def unbroadcast(x_bar: jax.Array | None, spec: Spec) -> jax.Array | None:
+    """Sum a cotangent over the axes along which its primal was broadcast; cast to its dtype.
+
+    An operand of integers or booleans has none.
+    """
+    if x_bar is None:
+        return None
     extra = x_bar.ndim - len(spec.shape)
     kept = x_bar.shape[extra:]
     axes = tuple(range(extra)) + tuple(

@@ -10,6 +10,7 @@ An op is three plain functions and one declaration:
 import copy
 import difflib
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -36,20 +37,28 @@ _NONE = cast(Function, None)
 class Domain(NamedTuple):
     """What an argument may be: real, positive, nonzero, an index below an axis, a PRNG key.
 
-    Or fixed: it is not differentiated, and keeps the value of the example.
+    Or a mask of booleans, or between two bounds. Or fixed: it is not differentiated, and keeps
+    the value of the example.
     """
 
     kind: str = "real"
     below: str = ""
+    low: float = -math.inf
+    high: float = math.inf
 
 
 REAL, POSITIVE, NONZERO, KEY = Domain("real"), Domain("positive"), Domain("nonzero"), Domain("key")
-FIXED = Domain("fixed")
+FIXED, MASK = Domain("fixed"), Domain("mask")
 
 
 def index_below(axis: str) -> Domain:
     """Integers from 0 to below the size of the named axis."""
     return Domain("index", axis)
+
+
+def between(low: float = -math.inf, high: float = math.inf) -> Domain:
+    """Real numbers above `low` and below `high`."""
+    return Domain("between", low=low, high=high)
 
 
 class Tolerance(NamedTuple):

@@ -8,10 +8,17 @@ function. The answer is a tuple with one gradient for each argument, None where 
 
 from collections.abc import Callable
 
-from reference import backward_activations, backward_gates, backward_layers, backward_losses
+from reference import (
+    backward_activations,
+    backward_elementwise,
+    backward_gates,
+    backward_layers,
+    backward_losses,
+)
 
 BACKWARD: dict[str, Callable] = {
     **backward_gates.BACKWARD,
+    **backward_elementwise.BACKWARD,
     **backward_activations.BACKWARD,
     **backward_layers.BACKWARD,
     **backward_losses.BACKWARD,

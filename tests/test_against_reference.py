@@ -18,11 +18,14 @@ from purebp.op import Op
 from purebp.verification.cases import Case, make_args, make_cotangent, variants
 from purebp.verification.target import make_target
 from reference import activations as plain_activations
+from reference import elementwise as plain_elementwise
 from reference import gates as plain_gates
 from reference import layers as plain_layers
 from reference import losses as plain_losses
 from reference.backward import BACKWARD
-from reference.precise import MP, PRECISE
+from reference.precise import MP
+from reference.precise import PRECISE as PRECISE_REST
+from reference.precise_gates import INTERVALS, PRECISE_GATES
 
 OPS = {op.name: op for op in (*gates.OPS, *activations.OPS, *layers.OPS, *losses.OPS)}
 PATTERNS = ("normal", "ties", "tails")
@@ -35,6 +38,7 @@ def identity_backward(args: Any, y_bar: Any) -> Any:
 
 FORWARD: Loops = {
     **plain_gates.DEFINITIONS,
+    **plain_elementwise.DEFINITIONS,
     **plain_activations.DEFINITIONS,
     **plain_layers.DEFINITIONS,
     **plain_losses.DEFINITIONS,
@@ -121,7 +125,8 @@ def test_a_difference_is_found(forward: Loops, backward: Loops) -> None:
 SIZES = (1e-30, 1e-20, 1e-10, 1e-5, 1e-3, 0.1, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 8, 13, 20, 30)
 TAILS = (40, 60, 80, 100, 104, 200, 700)
 POINTS = [sign * size for size in (*SIZES, *TAILS) for sign in (1.0, -1.0)]
-DOMAIN = {"log": [x for x in POINTS if x > 0], "sqrt": [x for x in POINTS if x > 0]}
+NEAR_ONE = [sign * (1 - 2.0**-k) for k in (4, 12, 20) for sign in (1, -1)] + [1 + 2.0**-20]
+PRECISE = {**PRECISE_REST, **PRECISE_GATES}
 PRECISE_CASES = [
     *((name, {}) for name in PRECISE),
     ("elu", {"alpha": 0.3}),
@@ -131,6 +136,13 @@ PRECISE_CASES = [
     ("celu", {"alpha": 0.5}),
 ]
 ULPS = {"value": 8, "slope": 4}
+
+
+def points_of(name: str) -> list[float]:
+    """The points at which a function is defined."""
+    low, high = INTERVALS.get(name, (-np.inf, np.inf))
+    extra = NEAR_ONE if 1 in (high, low) else []
+    return [x for x in (*POINTS, *extra) if low < x < high]
 
 
 def error_in_ulps(came: Any, exact: Any, x: float) -> float:
@@ -160,7 +172,7 @@ def condition(f: Callable[..., Any], x: float, options: Mapping[str, Any]) -> fl
 @pytest.mark.parametrize(("name", "options"), PRECISE_CASES, ids=str)
 def test_values_and_slopes_are_right_to_a_few_ulps(name: str, options, dtype: str) -> None:
     op = OPS[name]
-    points = np.array(DOMAIN.get(name, POINTS), dtype)
+    points = np.array(points_of(name), dtype)
     with enable_x64(True):
         y, res = op.fwd(jnp.asarray(points), **options)
         (x_bar,) = op.bwd(res, jnp.ones_like(y))

@@ -1,17 +1,36 @@
 """Gates: the nodes of a computational graph, each with one pullback for each operand."""
 
-from purebp.gates import arithmetic, comparison, copying, exponential, linalg, reduction
+from purebp.gates import (
+    arithmetic,
+    comparison,
+    copying,
+    exponential,
+    hyperbolic,
+    linalg,
+    powers,
+    reduction,
+    special,
+    trigonometric,
+)
 from purebp.gates.arithmetic import add, div, mul, neg, reciprocal, sqrt, square, sub
-from purebp.gates.comparison import max, min
+from purebp.gates.comparison import abs, clamp, max, min, where
 from purebp.gates.copying import branch, identity
-from purebp.gates.exponential import exp, log, sigmoid, tanh
+from purebp.gates.exponential import exp, exp2, expm1, log, log1p, sigmoid, tanh
+from purebp.gates.hyperbolic import acosh, asinh, atanh, cosh, sinh
 from purebp.gates.linalg import dot, matmul
+from purebp.gates.powers import cbrt, integer_pow, pow, rsqrt
 from purebp.gates.reduction import mean, sum
+from purebp.gates.special import bessel_i0e, bessel_i1e, digamma, erf, erf_inv, erfc, lgamma
+from purebp.gates.trigonometric import acos, asin, atan, atan2, cos, sin, tan
 
 OPS = (
     *arithmetic.OPS,
+    *powers.OPS,
     *comparison.OPS,
     *exponential.OPS,
+    *trigonometric.OPS,
+    *hyperbolic.OPS,
+    *special.OPS,
     *reduction.OPS,
     *linalg.OPS,
     *copying.OPS,
@@ -19,24 +38,53 @@ OPS = (
 
 __all__ = [
     "OPS",
+    "abs",
+    "acos",
+    "acosh",
     "add",
+    "asin",
+    "asinh",
+    "atan",
+    "atan2",
+    "atanh",
+    "bessel_i0e",
+    "bessel_i1e",
     "branch",
+    "cbrt",
+    "clamp",
+    "cos",
+    "cosh",
+    "digamma",
     "div",
     "dot",
+    "erf",
+    "erf_inv",
+    "erfc",
     "exp",
+    "exp2",
+    "expm1",
     "identity",
+    "integer_pow",
+    "lgamma",
     "log",
+    "log1p",
     "matmul",
     "max",
     "mean",
     "min",
     "mul",
     "neg",
+    "pow",
     "reciprocal",
+    "rsqrt",
     "sigmoid",
+    "sin",
+    "sinh",
     "sqrt",
     "square",
     "sub",
     "sum",
+    "tan",
     "tanh",
+    "where",
 ]

@@ -1,11 +1,12 @@
-"""The router gates: max and min hand the upstream gradient to the operand that was chosen."""
+"""The router gates: the upstream gradient goes to the operand that was chosen."""
 
 from typing import Any
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from purebp.gate import Gate
+from purebp.op import MASK
 
 
 def max_definition(x: Float[Array, "*#s"], y: Float[Array, "*#s"]) -> Float[Array, "*s"]:
@@ -60,4 +61,103 @@ def _share(wins: Array, ties: Array, dtype: Any) -> Array:
     return jnp.where(ties, 0.5, wins).astype(dtype)
 
 
-OPS = (max, min)
+def abs_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    """y = |x|.
+
+    Maths: x_bar = y_bar sign(x).
+    Shapes: y and x_bar are shaped like x.
+    Residuals: x.
+    Kinks: the slope at 0 is 0, as in JAX.
+    Raises: DtypeError for integers.
+    Source: the two straight pieces x and -x.
+    """
+    return x * jnp.sign(x)
+
+
+def abs_forward(x: Array) -> Array:
+    return jnp.abs(x)
+
+
+def abs_x_bar(y_bar: Array, x: Array) -> Array:
+    return y_bar * jnp.sign(x)
+
+
+abs = Gate(abs_definition, abs_x_bar, forward=abs_forward, primitive="abs", kinks="slope 0 at 0")
+
+
+def clamp_definition(
+    low: Float[Array, "*#s"], x: Float[Array, "*#s"], high: Float[Array, "*#s"]
+) -> Float[Array, "*s"]:
+    """y = min(max(x, low), high), a router with three inputs; high counts where low > high.
+
+    Maths: x_bar = y_bar [low < x < high]; low_bar = y_bar [x <= low < high];
+        high_bar = y_bar [max(x, low) >= high].
+    Shapes: low, x, high broadcast to y; each cotangent is summed over its broadcast axes.
+    Residuals: low, x and high.
+    Kinks: a bound that is met exactly receives all (in JAX, nobody); x agrees with JAX.
+    Raises: ShapeError if the shapes do not broadcast, DtypeError for integers.
+    Source: max and min, one after the other.
+    """
+    raised = jnp.where(x <= low, low, x)
+    return jnp.where(raised >= high, high, raised)
+
+
+def clamp_low_bar(y_bar: Array, low: Array, x: Array, high: Array) -> Array:
+    return jnp.where((x <= low) & (low < high), y_bar, jnp.zeros_like(y_bar))
+
+
+def clamp_x_bar(y_bar: Array, low: Array, x: Array, high: Array) -> Array:
+    return jnp.where((x <= low) | (x >= high), jnp.zeros_like(y_bar), y_bar)
+
+
+def clamp_high_bar(y_bar: Array, low: Array, x: Array, high: Array) -> Array:
+    return jnp.where(jnp.maximum(x, low) >= high, y_bar, jnp.zeros_like(y_bar))
+
+
+clamp = Gate(
+    clamp_definition,
+    clamp_low_bar,
+    clamp_x_bar,
+    clamp_high_bar,
+    primitive="clamp",
+    kinks="a bound that is met exactly receives all",
+)
+
+
+def where_definition(
+    which: Bool[Array, "*#s"], x: Float[Array, "*#s"], y: Float[Array, "*#s"]
+) -> Float[Array, "*s"]:
+    """z = x where `which` is true, else y: a switch. What is not chosen has no influence.
+
+    Maths: x_bar = z_bar [which], y_bar = z_bar [not which]; `which` has no cotangent.
+    Shapes: which, x, y broadcast to z; each cotangent is summed over its broadcast axes.
+    Residuals: which, a byte an entry.
+    Kinks: none.
+    Raises: ShapeError if the shapes do not broadcast, DtypeError unless `which` is boolean.
+    Source: a router that is set from outside.
+    """
+    return jnp.where(which, x, y)
+
+
+def where_which_bar(z_bar: Array) -> None:
+    return None
+
+
+def where_x_bar(z_bar: Array, which: Array) -> Array:
+    return jnp.where(which, z_bar, jnp.zeros_like(z_bar))
+
+
+def where_y_bar(z_bar: Array, which: Array) -> Array:
+    return jnp.where(which, jnp.zeros_like(z_bar), z_bar)
+
+
+where = Gate(
+    where_definition,
+    where_which_bar,
+    where_x_bar,
+    where_y_bar,
+    primitive="select_n",
+    domains={"which": MASK},
+)
+
+OPS = (max, min, abs, clamp, where)

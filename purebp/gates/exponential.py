@@ -1,11 +1,16 @@
-"""Exponential gates: exp, log, sigmoid, tanh. The slopes stay right in the tails."""
+"""Exponential and logarithmic gates. The slopes stay right in the tails."""
+
+import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float
 
 from purebp.gate import Gate
-from purebp.op import POSITIVE
+from purebp.numerics import widen
+from purebp.op import POSITIVE, between
 
 
 def exp_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
@@ -101,4 +106,89 @@ def tanh_fast(x: Array) -> Array:
 
 tanh = Gate(tanh_definition, tanh_x_bar, forward=tanh_fast, primitive="tanh")
 
-OPS = (exp, log, sigmoid, tanh)
+
+def exp2_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    """y = 2^x.
+
+    Maths: x_bar = y_bar y ln 2. With n the integer next to x, 2^x = 2^n e^((x - n) ln 2):
+        e^(x ln 2) alone would magnify the rounding of x ln 2.
+    Shapes: y and x_bar are shaped like x.
+    Residuals: y.
+    Kinks: none.
+    Raises: DtypeError for integers.
+    Source: 2^x = e^(x ln 2).
+    """
+    return jnp.exp2(x)
+
+
+def exp2_x_bar(y_bar: Array, y: Array) -> Array:
+    return y_bar * (math.log(2) * widen(y))
+
+
+def exp2_forward(x: Array) -> Array:
+    wide = widen(x)
+    limit = 250 if wide.dtype == jnp.float32 else 2000
+    turns = jnp.round(lax.stop_gradient(jnp.clip(wide, -limit, limit)))
+    half = turns.astype(jnp.int32) // 2
+    fraction = jnp.exp(math.log(2) * (wide - turns))
+    y = fraction * _power_of_two(half, wide.dtype)
+    return (y * _power_of_two(turns.astype(jnp.int32) - half, wide.dtype)).astype(x.dtype)
+
+
+def _power_of_two(n: Array, dtype: Any) -> Array:
+    """2^n as a number with nothing but an exponent; two factors so that none of them overflows."""
+    if dtype == jnp.float32:
+        return lax.bitcast_convert_type((n + 127) << 23, dtype)
+    return lax.bitcast_convert_type((n.astype(jnp.int64) + 1023) << 52, dtype)
+
+
+exp2 = Gate(exp2_definition, exp2_x_bar, forward=exp2_forward, primitive="exp2")
+
+
+def expm1_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    """y = e^x - 1, without cancellation near 0.
+
+    Maths: x_bar = y_bar e^x.
+    Shapes: y and x_bar are shaped like x.
+    Residuals: x, not y: y + 1 is 0 in the left tail, where the slope is e^x.
+    Kinks: none.
+    Raises: DtypeError for integers.
+    Source: derivative of the exponential. The definition is 2 sinh(x/2) e^(x/2) near 0.
+    """
+    small = (x > -0.5) & (x < 0.5)
+    near = jnp.where(small, x, jnp.zeros_like(x)) / 2
+    far = jnp.exp(jnp.where(small, jnp.ones_like(x), x)) - 1
+    return jnp.where(small, 2 * jnp.sinh(near) * jnp.exp(near), far)
+
+
+def expm1_forward(x: Array) -> Array:
+    return jnp.expm1(x)
+
+
+def expm1_x_bar(y_bar: Array, x: Array) -> Array:
+    return y_bar * jnp.exp(widen(x))
+
+
+expm1 = Gate(expm1_definition, expm1_x_bar, forward=expm1_forward, primitive="expm1")
+
+
+def log1p_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
+    """y = ln(1 + x), without loss near 0.
+
+    Maths: x_bar = y_bar / (1 + x).
+    Shapes: y and x_bar are shaped like x.
+    Residuals: x.
+    Kinks: x = -1 has the slope inf, as in JAX.
+    Raises: DtypeError for integers.
+    Source: derivative of the logarithm.
+    """
+    return jnp.log1p(x)
+
+
+def log1p_x_bar(y_bar: Array, x: Array) -> Array:
+    return y_bar / (1 + widen(x))
+
+
+log1p = Gate(log1p_definition, log1p_x_bar, primitive="log1p", domains={"x": between(-1)})
+
+OPS = (exp, log, sigmoid, tanh, exp2, expm1, log1p)

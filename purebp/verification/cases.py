@@ -224,6 +224,8 @@ def _make_array(
         return jax.random.key(case.seed)
     if domain.kind == "index":
         return jnp.asarray(rng.integers(0, sizes[domain.below], shape), jnp.int32)
+    if domain.kind == "mask":
+        return jnp.asarray(rng.random(shape) < 0.6)
     return jnp.asarray(_values(rng, shape, domain, case.pattern), jnp.float32)
 
 
@@ -243,7 +245,15 @@ def _values(
         return np.abs(values) + (1.0 if pattern == "ties" else 1e-2)
     if domain.kind == "nonzero":
         return np.where(values < 0, values - 0.25, values + 0.25)
+    if domain.kind == "between":
+        return _between(values, domain.low, domain.high)
     return values
+
+
+def _between(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    if np.isinf(high):
+        return low + np.abs(values) + 1e-2
+    return (low + high) / 2 + (high - low) / 2 * values / (1 + np.abs(values))
 
 
 def _is_fixed(target: Target, index: int) -> bool:

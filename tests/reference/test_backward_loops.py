@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from reference import activations, gates, layers, losses
+from reference import activations, elementwise, gates, layers, losses
 from reference.backward import BACKWARD
 from reference.backward_layers import conv2d_backward_as_convolutions
 from reference.numerical import numerical_gradient
 
-MODULES = (gates, activations, layers, losses)
+MODULES = (gates, elementwise, activations, layers, losses)
 DEFINITIONS = {name: f for module in MODULES for name, f in module.DEFINITIONS.items()}
 LABELS = np.array([2, 0, 3])
 
@@ -37,6 +37,24 @@ CASES = [
     ("matmul", (normal(2, 3), normal(3, 4)), {}),
     ("matmul", (normal(2, 1, 2, 3), normal(4, 3, 2)), {}),
     ("branch", (normal(2, 3),), {"copies": 3}),
+    *(
+        (name, (normal(2, 3),), {})
+        for name in (
+            *("abs", "exp2", "expm1", "sin", "cos", "tan", "atan", "sinh", "cosh", "asinh"),
+            *("erf", "erfc", "bessel_i0e", "bessel_i1e"),
+        )
+    ),
+    *(
+        (name, (positive(2, 3),), {})
+        for name in ("rsqrt", "cbrt", "log1p", "lgamma", "digamma", "integer_pow")
+    ),
+    *((name, (0.9 * np.sin(normal(2, 3)),), {}) for name in ("asin", "acos", "atanh", "erf_inv")),
+    ("acosh", (1 + positive(2, 3),), {}),
+    ("integer_pow", (positive(2, 3),), {"exponent": -3}),
+    ("pow", (positive(2, 1), normal(3)), {}),
+    ("atan2", (normal(2, 1), normal(3)), {}),
+    ("clamp", (normal(1) - 0.5, normal(2, 3), 0.5 + normal(2, 1)), {}),
+    ("where", (normal(2, 3) > 0, normal(3), normal(2, 1)), {}),
     *((name, (normal(3, 4),), {}) for name in ("relu", "leaky_relu", "elu", "swish", "gelu")),
     ("leaky_relu", (normal(3, 4),), {"slope": 0.3}),
     ("elu", (normal(3, 4),), {"alpha": 0.7}),

@@ -1,0 +1,104 @@
+"""Gates at poles, zeros and the ends of their domains; what JAX does there is in comments."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from purebp.errors import DtypeError, OptionError
+from purebp.gates import (
+    asinh,
+    atan2,
+    atanh,
+    cbrt,
+    clamp,
+    cosh,
+    digamma,
+    erf_inv,
+    erfc,
+    exp2,
+    integer_pow,
+    pow,
+    sinh,
+    where,
+)
+from reference.precise import MP
+
+
+def slopes(gate, *args):
+    """The cotangents for an upstream gradient of 1."""
+    y, res = gate.fwd(*[jnp.asarray(arg, jnp.float32) for arg in args])
+    return [float(bar) for bar in gate.bwd(res, jnp.ones_like(y))]
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "expected"),
+    [
+        (0, 0, (0, 0)),
+        (0, 1, (1, 0)),
+        (0, 2, (0, 0)),
+        (0, 0.5, (np.inf, 0)),
+        (0, -1, (-np.inf, -np.inf)),  # JAX: nan for y
+        (2, 3, (12, 8 * np.log(2))),
+        (-2, 3, (12, np.nan)),
+    ],
+)
+def test_the_power_at_base_zero(x, y, expected) -> None:
+    np.testing.assert_allclose(slopes(pow, x, y), expected, rtol=1e-6)
+
+
+def test_the_cube_root_has_the_slope_inf_at_zero() -> None:
+    assert slopes(cbrt, 0) == [np.inf]  # JAX: nan
+    x = jnp.array([-27.0, 0.0, 8.0, jnp.inf, -jnp.inf, 1e-30])
+    np.testing.assert_allclose(cbrt(x), [-3, 0, 2, np.inf, -np.inf, 1e-10], rtol=1e-6)
+
+
+def test_slopes_whose_squares_would_overflow_or_vanish() -> None:
+    assert slopes(atan2, 1e-25, 1e-25) == pytest.approx([5e24, -5e24])  # JAX: inf or nan
+    assert slopes(atan2, 1e25, 1e25) == pytest.approx([5e-26, -5e-26])  # JAX: 0
+    assert slopes(asinh, 1e25) == pytest.approx([1e-25])  # JAX: 0
+
+
+def test_slopes_next_to_the_end_of_a_domain() -> None:
+    x = float(np.float32(1) - np.float32(2**-24))
+    assert slopes(atanh, x) == pytest.approx([1 / (1 - x * x)], rel=1e-6)
+    assert slopes(erf_inv, 1.0) == [np.inf]
+
+
+def test_trigamma_on_both_sides_of_zero() -> None:
+    for x in (-3.3, -0.5, 0.2, 1.0, 17.0, 1e6):  # JAX: nan below 0
+        exact = float(MP.polygamma(1, MP.mpf(float(np.float32(x)))))
+        assert slopes(digamma, x) == pytest.approx([exact], rel=2e-5 if x < 0 else 1e-6)
+
+
+def test_large_arguments_keep_their_digits() -> None:
+    for gate, x, exact in (
+        (exp2, 120.3, MP.mpf(2) ** float(np.float32(120.3))),
+        (sinh, 85.7, MP.sinh(float(np.float32(85.7)))),
+        (cosh, -85.7, MP.cosh(float(np.float32(85.7)))),
+        (cosh, 89.2, MP.cosh(float(np.float32(89.2)))),
+    ):
+        assert float(gate(jnp.float32(x))) == pytest.approx(float(exact), rel=4e-7)
+    exact = -2 / MP.sqrt(MP.pi) * MP.exp(-(MP.mpf(float(np.float32(8.9))) ** 2))
+    assert slopes(erfc, 8.9) == pytest.approx([float(exact)], rel=4e-7)
+
+
+def test_a_clamp_with_crossed_bounds_gives_the_upper_one_all() -> None:
+    assert slopes(clamp, 2, 0, 1) == [0, 0, 1]  # JAX: nobody
+    assert slopes(clamp, 0, 0, 1) == [1, 0, 0]
+    assert np.isnan(clamp(0.0, jnp.nan, 1.0))
+
+
+def test_where_asks_for_booleans_and_hides_what_is_not_chosen() -> None:
+    with pytest.raises(DtypeError, match="which has dtype int32"):
+        where(jnp.array([1, 0]), jnp.ones(2), jnp.ones(2))
+    x, which = jnp.array([np.nan, 2.0]), jnp.array([False, True])
+    bars = jax.grad(lambda x: jnp.sum(where(which, x, jnp.zeros(2))))(x)
+    assert bars.tolist() == [0, 1]
+
+
+def test_the_exponent_of_integer_pow_is_an_integer() -> None:
+    with pytest.raises(OptionError, match=r"exponent is 0\.5, expected an integer; use pow"):
+        integer_pow(jnp.ones(2), exponent=0.5)
+    assert slopes(integer_pow.with_options(exponent=0), 0) == [0]
+    assert slopes(integer_pow.with_options(exponent=1), 0) == [1]
