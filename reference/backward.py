@@ -14,6 +14,7 @@ from reference import (
     backward_gates,
     backward_layers,
     backward_losses,
+    backward_recurrent,
 )
 
 BACKWARD: dict[str, Callable] = {
@@ -22,4 +23,5 @@ BACKWARD: dict[str, Callable] = {
     **backward_activations.BACKWARD,
     **backward_layers.BACKWARD,
     **backward_losses.BACKWARD,
+    **backward_recurrent.BACKWARD,
 }

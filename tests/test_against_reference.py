@@ -22,6 +22,7 @@ from reference import elementwise as plain_elementwise
 from reference import gates as plain_gates
 from reference import layers as plain_layers
 from reference import losses as plain_losses
+from reference import recurrent as plain_recurrent
 from reference.backward import BACKWARD
 from reference.precise import MP
 from reference.precise import PRECISE as PRECISE_REST
@@ -42,6 +43,7 @@ FORWARD: Loops = {
     **plain_activations.DEFINITIONS,
     **plain_layers.DEFINITIONS,
     **plain_losses.DEFINITIONS,
+    **plain_recurrent.DEFINITIONS,
     "identity": np.asarray,
 }
 BACK: Loops = {**BACKWARD, "identity": identity_backward}

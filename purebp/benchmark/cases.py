@@ -2,7 +2,16 @@
 
 from collections.abc import Sequence
 
-from purebp.benchmark import activations, activations_more, layers, losses, models, norms, sequence
+from purebp.benchmark import (
+    activations,
+    activations_more,
+    layers,
+    losses,
+    models,
+    norms,
+    recurrent,
+    sequence,
+)
 from purebp.benchmark.case import Case
 from purebp.catalog import find
 from purebp.errors import UnknownOpError
@@ -15,6 +24,7 @@ CASES: tuple[Case, ...] = (
     *losses.CASES,
     *models.CASES,
     *sequence.CASES,
+    *recurrent.CASES,
 )
 
 

@@ -1,5 +1,6 @@
 """Layers: hand-derived pairs of the building blocks of networks."""
 
+from purebp.layers import recurrent
 from purebp.layers.add_norm import add_layer_norm, add_rms_norm
 from purebp.layers.conv import conv2d
 from purebp.layers.dropout import dropout
@@ -10,6 +11,7 @@ from purebp.layers.linear import affine
 from purebp.layers.norm import batch_norm, batch_norm_eval, layer_norm
 from purebp.layers.pool import avg_pool, max_pool
 from purebp.layers.position import rope
+from purebp.layers.recurrent import gru, gru_step, lstm, lstm_step, rnn, rnn_step
 from purebp.layers.reshape import flatten
 from purebp.layers.rms_norm import l2_normalize, rms_norm
 
@@ -32,6 +34,7 @@ OPS = (
     flatten,
     embedding,
     rope,
+    *recurrent.OPS,
 )
 
 __all__ = [
@@ -48,10 +51,16 @@ __all__ = [
     "flatten",
     "fully_connected",
     "group_norm",
+    "gru",
+    "gru_step",
     "instance_norm",
     "l2_normalize",
     "layer_norm",
+    "lstm",
+    "lstm_step",
     "max_pool",
     "rms_norm",
+    "rnn",
+    "rnn_step",
     "rope",
 ]

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from reference import activations, elementwise, gates, layers, losses
+from reference import activations, elementwise, gates, layers, losses, recurrent
 from reference.backward import BACKWARD
 from reference.backward_layers import conv2d_backward_as_convolutions
 from reference.numerical import numerical_gradient
 
-MODULES = (gates, elementwise, activations, layers, losses)
+MODULES = (gates, elementwise, activations, layers, losses, recurrent)
 DEFINITIONS = {name: f for module in MODULES for name, f in module.DEFINITIONS.items()}
 LABELS = np.array([2, 0, 3])
 
@@ -19,6 +19,12 @@ def normal(*shape, seed=0):
 
 def positive(*shape, seed=0):
     return np.random.default_rng([seed, *shape]).uniform(0.5, 2.0, size=shape)
+
+
+def recurrent_weights(blocks):
+    """h0, w_x, w_h and b of a recurrent layer: three features, two units."""
+    columns = 2 * blocks
+    return normal(2, 2), normal(3, columns), normal(2, columns, seed=1), normal(columns)
 
 
 # (op, arguments, options): no entry lies within 1e-5 of a kink.
@@ -123,6 +129,18 @@ CASES = [
         for r in ("mean", "sum", "none")
     ),
     *((name, (normal(2, 3),), {"strength": 0.3}) for name in ("l1", "l2")),
+    ("rnn_step", (normal(2, 3), *recurrent_weights(1)), {}),
+    ("lstm_step", (normal(2, 3), normal(2, 2, seed=3), *recurrent_weights(4)), {}),
+    *(
+        ("gru_step", (normal(2, 3), *recurrent_weights(3), bias), {"reset": reset})
+        for reset, bias in (("after", normal(2)), ("before", normal(2)), ("after", None))
+    ),
+    *(
+        ("rnn", (normal(2, 3, 3), *recurrent_weights(1), lengths), {"reverse": reverse})
+        for lengths, reverse in ((None, False), (np.array([3, 1]), True))
+    ),
+    ("lstm", (normal(2, 3, 3), normal(2, 2, seed=3), *recurrent_weights(4), np.array([0, 2])), {}),
+    ("gru", (normal(2, 3, 3), *recurrent_weights(3), normal(2), np.array([2, 3])), {}),
 ]
 
 

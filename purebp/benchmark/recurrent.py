@@ -1,0 +1,121 @@
+"""Recurrent layers, against `lax.scan` of an idiomatic cell with one kernel for all gates."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array
+
+from purebp.benchmark.case import Case, Inputs, normal
+from purebp.layers import gru, gru_step, lstm, lstm_step, rnn, rnn_step
+
+
+def plain_rnn_step(x: Array, h: Array, w_x: Array, w_h: Array, b: Array) -> Array:
+    return jnp.tanh(x @ w_x + h @ w_h + b)
+
+
+def plain_lstm_step(x: Array, h: Array, c: Array, w_x: Array, w_h: Array, b: Array) -> Any:
+    i, f, o, g = jnp.split(x @ w_x + h @ w_h + b, 4, axis=-1)
+    c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+    return jax.nn.sigmoid(o) * jnp.tanh(c), c
+
+
+def plain_gru_step(x: Array, h: Array, w_x: Array, w_h: Array, b: Array, b_hidden: Array) -> Array:
+    x_r, x_z, x_n = jnp.split(x @ w_x + b, 3, axis=-1)
+    h_r, h_z, h_n = jnp.split(h @ w_h, 3, axis=-1)
+    r, z = jax.nn.sigmoid(x_r + h_r), jax.nn.sigmoid(x_z + h_z)
+    n = jnp.tanh(x_n + r * (h_n + b_hidden))
+    return (1 - z) * n + z * h
+
+
+def scan_rnn(x: Array, h0: Array, *weights: Array) -> Any:
+    def step(h: Array, x: Array) -> Any:
+        h = plain_rnn_step(x, h, *weights)
+        return h, h
+
+    final, y = lax.scan(step, h0, jnp.moveaxis(x, 1, 0))
+    return jnp.moveaxis(y, 0, 1), final
+
+
+def scan_lstm(x: Array, h0: Array, c0: Array, *weights: Array) -> Any:
+    def step(state: Any, x: Array) -> Any:
+        state = plain_lstm_step(x, *state, *weights)
+        return state, state[0]
+
+    final, y = lax.scan(step, (h0, c0), jnp.moveaxis(x, 1, 0))
+    return jnp.moveaxis(y, 0, 1), *final
+
+
+def scan_gru(x: Array, h0: Array, *weights: Array) -> Any:
+    def step(h: Array, x: Array) -> Any:
+        h = plain_gru_step(x, h, *weights)
+        return h, h
+
+    final, y = lax.scan(step, h0, jnp.moveaxis(x, 1, 0))
+    return jnp.moveaxis(y, 0, 1), final
+
+
+def inputs(
+    n: int, t: int | None, d: int, h: int, blocks: int, states: int, extra: int = 0
+) -> Inputs:
+    """x, the first states, the weights and the biases; without t, of a single step."""
+    x, columns = (n, d) if t is None else (n, t, d), blocks * h
+    weights = normal(d, columns, scale=d**-0.5), normal(h, columns, scale=h**-0.5)
+    first = (normal(n, h),) * states
+    return normal(*x), *first, *weights, normal(columns), *(normal(h),) * extra
+
+
+AGAINST = "lax.scan of the cell"
+TEMPORARIES = "z_bar in one piece for the products beside z; the residuals are fewer"
+
+CASES = (
+    Case(
+        rnn_step,
+        plain_rnn_step,
+        "jnp",
+        inputs(4, None, 16, 32, 1, 1),
+        inputs(256, None, 512, 512, 1, 1),
+        more_memory=TEMPORARIES,
+    ),
+    Case(
+        lstm_step,
+        plain_lstm_step,
+        "jnp",
+        inputs(4, None, 16, 32, 4, 2),
+        inputs(256, None, 512, 512, 4, 2),
+        more_memory=TEMPORARIES,
+    ),
+    Case(
+        gru_step,
+        plain_gru_step,
+        "jnp",
+        inputs(4, None, 16, 32, 3, 1, 1),
+        inputs(256, None, 512, 512, 3, 1, 1),
+        more_memory=TEMPORARIES,
+    ),
+    Case(
+        rnn,
+        scan_rnn,
+        AGAINST,
+        inputs(4, 16, 16, 32, 1, 1),
+        inputs(16, 128, 64, 256, 1, 1),
+        more_memory=TEMPORARIES,
+    ),
+    Case(
+        lstm,
+        scan_lstm,
+        AGAINST,
+        inputs(4, 16, 16, 32, 4, 2),
+        inputs(16, 64, 64, 128, 4, 2),
+        more_memory=TEMPORARIES,
+    ),
+    Case(
+        gru,
+        scan_gru,
+        AGAINST,
+        inputs(4, 16, 16, 32, 3, 1, 1),
+        inputs(16, 64, 64, 128, 3, 1, 1),
+        more_memory=TEMPORARIES,
+    ),
+)
