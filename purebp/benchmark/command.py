@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from purebp.benchmark.cases import find_cases
 from purebp.benchmark.measure import Row, measure
 from purebp.benchmark.report import rich_table, summary, write
-from purebp.errors import OptionError
+from purebp.errors import OptionError, VerificationError
 
 SIZES = ("large", "small")
 WIDE = 160
@@ -45,7 +45,7 @@ def run_bench(args: argparse.Namespace) -> int:
         raise OptionError(f"--pairs is {args.pairs}, expected 0 (no clock) or more")
     cases = find_cases(args.ops)
     torch = None if args.no_torch else load_torch()
-    rows = list[Row]()
+    rows, failures = list[Row](), list[str]()
     sizes = args.size or SIZES
     columns = (
         TextColumn("timing {task.description:<28}"),
@@ -58,7 +58,10 @@ def run_bench(args: argparse.Namespace) -> int:
         for case in cases:
             for size in sizes:
                 progress.update(task, description=f"{case.name}, {size}")
-                rows.append(measure(case, size, pairs=args.pairs, torch=torch))
+                try:
+                    rows.append(measure(case, size, pairs=args.pairs, torch=torch))
+                except VerificationError as error:
+                    failures.append(str(error))
                 progress.advance(task)
                 jax.clear_caches()
     screen = Console()
@@ -72,7 +75,9 @@ def run_bench(args: argparse.Namespace) -> int:
     if args.output:
         for file in write(rows, args.output, jax.devices()[0].platform):
             console.print(f"wrote {file}", soft_wrap=True)
-    return 0
+    for failure in failures:
+        screen.print(f"not timed: {failure}", soft_wrap=True, markup=False)
+    return 1 if failures else 0
 
 
 def load_torch() -> Any:

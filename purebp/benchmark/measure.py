@@ -188,6 +188,12 @@ def _compile(
 
 
 def _must_agree(case: Case, hand: Any, other: Any) -> None:
+    shapes = [[leaf.shape for leaf in jax.tree.leaves(each)] for each in (hand, other)]
+    if shapes[0] != shapes[1]:
+        raise VerificationError(
+            f"{case.name}: the baseline ({case.against}) returns arrays of other shapes: "
+            f"{shapes[1]}, expected {shapes[0]}"
+        )
     for a, b in zip(jax.tree.leaves(hand), jax.tree.leaves(other), strict=True):
         if not jnp.issubdtype(b.dtype, jnp.inexact):
             continue

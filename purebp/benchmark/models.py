@@ -23,19 +23,22 @@ def plain_affine(layer: Any, x: Array) -> Array:
     return x @ layer["w"] + layer["b"]
 
 
-def plain_batch_norm(layer: Any, x: Array) -> Array:
+def plain_batch_norm(layer: Any, x: Array) -> tuple[Array, dict[str, Array]]:
+    """The output, and the running statistics after the first step from mean 0 and variance 1."""
     mean, var = jnp.mean(x, axis=0), jnp.var(x, axis=0)
-    return layer["gamma"] * (x - mean) * lax.rsqrt(var + 1e-5) + layer["beta"]
+    y = layer["gamma"] * (x - mean) * lax.rsqrt(var + 1e-5) + layer["beta"]
+    return y, {"mean": 0.1 * mean, "var": 0.9 + 0.1 * var}
 
 
 def plain_dense(params: Any, x: Array, labels: Array, *, hidden: int, norm: bool) -> Any:
+    state = dict[str, dict[str, Array]]()
     for index in range(1, hidden + 1):
         x = plain_affine(params[f"affine{index}"], x)
         if norm:
-            x = plain_batch_norm(params[f"norm{index}"], x)
+            x, state[f"norm{index}"] = plain_batch_norm(params[f"norm{index}"], x)
         x = jax.nn.relu(x)
     scores = plain_affine(params[f"affine{hidden + 1}"], x)
-    return cross_entropy(scores, labels), scores
+    return cross_entropy(scores, labels), (state, scores)
 
 
 def plain_conv_net(params: Any, x: Array, labels: Array) -> Any:
@@ -44,7 +47,7 @@ def plain_conv_net(params: Any, x: Array, labels: Array) -> Any:
         x = jax.nn.relu(x + params[name]["b"][:, None, None])
         x = lax.reduce_window(x, -jnp.inf, lax.max, (1, 1, 2, 2), (1, 1, 2, 2), "VALID")
     scores = plain_affine(params["affine1"], x.reshape(x.shape[0], -1))
-    return cross_entropy(scores, labels), scores
+    return cross_entropy(scores, labels), ({}, scores)
 
 
 def torch_cross_entropy(torch: Any, scores: Any, labels: Any) -> Any:

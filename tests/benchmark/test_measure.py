@@ -80,6 +80,10 @@ def test_a_baseline_that_computes_something_else_is_refused() -> None:
         measure(Case(relu, jnp.tanh, "jnp.tanh", TINY, TINY), "small", pairs=0)
 
 
+    with pytest.raises(VerificationError, match="other shapes"):
+        measure(Case(relu, jnp.sum, "jnp.sum", TINY, TINY), "small", pairs=0)
+
+
 def test_the_figures_without_the_clock_are_the_same_twice() -> None:
     (case, _) = find_cases(["gelu"])
     rows = [measure(case, "small", pairs=0) for _ in range(2)]
