@@ -4,6 +4,7 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
@@ -79,8 +80,21 @@ def swish_forward(x: Array, *, beta: float) -> Array:
 
 
 def swish_x_bar(y_bar: Array, x: Array, beta: float) -> Array:
-    v = beta * widen(x)
-    return y_bar * jax.nn.sigmoid(v) * (1 + v * jax.nn.sigmoid(-v))
+    v = jnp.maximum(beta * widen(x), -_largest_exponent(widen(x)))
+    s, t = _both_sigmoids(v)
+    return y_bar * (s * (1 + v * t))
+
+
+def _both_sigmoids(v: Array) -> tuple[Array, Array]:
+    """s(v) and s(-v) with one exp and one division; e^-v must not overflow."""
+    e = jnp.exp(-v)
+    s = 1 / (1 + e)
+    return s, e * s
+
+
+def _largest_exponent(x: Array) -> float:
+    """The largest v whose e^v is finite, but for its rounding."""
+    return math.log(float(jnp.finfo(x.dtype).max)) - 0.1
 
 
 swish = Gate(
@@ -112,7 +126,7 @@ def gelu_definition(x: Float[Array, "*s"], *, approximate: bool = True) -> Float
 def gelu_forward(x: Array, *, approximate: bool) -> Array:
     wide = widen(x)
     if approximate:
-        y = wide * jax.nn.sigmoid(_gelu_argument(_near(wide))[0])
+        y = wide / (1 + jnp.exp(-_gelu_argument(wide)[0]))
     else:
         y = wide * (jax.scipy.special.erfc(-wide * SQRT_HALF) / 2)
     return y.astype(x.dtype)
@@ -121,9 +135,10 @@ def gelu_forward(x: Array, *, approximate: bool) -> Array:
 def gelu_x_bar(y_bar: Array, x: Array, approximate: bool) -> Array:
     wide = widen(x)
     if approximate:
-        near = _near(wide)
+        near = jnp.clip(wide, _gelu_left_end(wide), 100)
         v, slope = _gelu_argument(near)
-        return y_bar * jax.nn.sigmoid(v) * (1 + near * slope * jax.nn.sigmoid(-v))
+        s, t = _both_sigmoids(v)
+        return y_bar * (s * (1 + near * slope * t))
     density = SQRT_1_OVER_2PI * jnp.exp(-wide * wide / 2)
     return y_bar * (jax.scipy.special.erfc(-wide * SQRT_HALF) / 2 + wide * density)
 
@@ -134,9 +149,14 @@ def _gelu_argument(x: Array) -> tuple[Array, Array]:
     return scale * x * (1 + GELU_CUBIC * x * x), scale * (1 + 3 * GELU_CUBIC * x * x)
 
 
-def _near(x: Array) -> Array:
-    """x, kept from overflowing in x^3: beyond 100 s(v) is 0 or 1 in every precision."""
-    return jnp.clip(x, -100, 100)
+def _gelu_left_end(x: Array) -> float:
+    """Where e^-v overflows: left of it the slope is 0 in this precision."""
+    cubic = (GELU_CUBIC, 0, 1, _largest_exponent(x) / (2 * SQRT_2_OVER_PI))
+    return float(min(np.roots(cubic), key=_imaginary).real)
+
+
+def _imaginary(root: complex) -> float:
+    return abs(root.imag)
 
 
 gelu = Gate(

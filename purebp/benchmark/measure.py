@@ -12,7 +12,14 @@ import jax
 import jax.numpy as jnp
 
 from purebp.benchmark.case import Case
-from purebp.benchmark.programs import by_autodiff, by_hand, by_torch, cotangent, residual_bytes
+from purebp.benchmark.programs import (
+    Passes,
+    by_autodiff,
+    by_hand,
+    by_torch,
+    cotangent,
+    residual_bytes,
+)
 from purebp.errors import VerificationError
 
 LEAST_SECONDS = 1e-3
@@ -43,7 +50,11 @@ class Ratio(NamedTuple):
 
 @dataclass(frozen=True)
 class Row:
-    """A measured case. `torch` is None where PyTorch has no such op, or is not installed."""
+    """A measured case.
+
+    `time` is forward and backward pass in one program, `apart` in two with the residuals in
+    between; both against autodiff. `torch` is one program against PyTorch, None without it.
+    """
 
     name: str
     op: str
@@ -55,6 +66,7 @@ class Row:
     hand: Costs
     autodiff: Costs
     time: Ratio | None
+    apart: Ratio | None
     torch: Ratio | None
 
     @property
@@ -78,7 +90,7 @@ class Row:
     def to_dict(self) -> dict[str, Any]:
         """The row as plain data, for JSON."""
         whole = asdict(self)
-        for part in ("hand", "autodiff", "time", "torch"):
+        for part in ("hand", "autodiff", "time", "apart", "torch"):
             value = getattr(self, part)
             whole[part] = value and value._asdict()
         return {**whole, "slower": self.slower, "fatter": self.fatter}
@@ -91,17 +103,22 @@ def measure(case: Case, size: str, *, pairs: int = 30, torch: Any = None) -> Row
     """
     args = case.inputs(size)
     y_bar = cotangent(case, args)
-    kept = residual_bytes(case, args)
-    hand, hand_costs = _compile(by_hand(case), args, y_bar, kept[0])
-    other, other_costs = _compile(by_autodiff(case), args, y_bar, kept[1])
-    _must_agree(case, hand(args, y_bar), other(args, y_bar))
+    hand, other = by_hand(case), by_autodiff(case)
+    hand_program, hand_costs = _compile(hand, args, y_bar)
+    other_program, other_costs = _compile(other, args, y_bar)
+    _must_agree(case, hand_program(args, y_bar), other_program(args, y_bar))
     runs: dict[str, Callable[[], Any]] = {
-        "hand": partial(_run, hand, args, y_bar),
-        "autodiff": partial(_run, other, args, y_bar),
+        "hand": partial(_run, hand_program, args, y_bar),
+        "autodiff": partial(_run, other_program, args, y_bar),
     }
     if torch is not None and case.torch is not None:
         runs["torch"] = by_torch(case, torch, args, y_bar)
+    two: dict[str, Callable[[], Any]] = {
+        "hand": partial(_run, _two_programs(hand), args, y_bar),
+        "autodiff": partial(_run, _two_programs(other), args, y_bar),
+    }
     times = interleave(runs, pairs) if pairs else {}
+    times_apart = interleave(two, pairs) if pairs else {}
     return Row(
         name=case.name,
         op=case.op.name,
@@ -113,8 +130,19 @@ def measure(case: Case, size: str, *, pairs: int = 30, torch: Any = None) -> Row
         hand=hand_costs,
         autodiff=other_costs,
         time=_ratio(times, "autodiff"),
+        apart=_ratio(times_apart, "autodiff"),
         torch=_ratio(times, "torch"),
     )
+
+
+def _two_programs(passes: Passes) -> Callable[..., Any]:
+    forward, backward = jax.jit(passes.forward), jax.jit(passes.backward)
+
+    def run(args: Any, y_bar: Any) -> Any:
+        y, kept = forward(args)
+        return y, backward(kept, y_bar)
+
+    return run
 
 
 def interleave(runs: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
@@ -174,17 +202,20 @@ def _run(program: Callable[..., Any], args: Any, y_bar: Any) -> None:
     jax.block_until_ready(program(args, y_bar))
 
 
-def _compile(
-    program: Callable[..., Any], args: Any, y_bar: Any, residuals: int
-) -> tuple[Callable[..., Any], Costs]:
+def _compile(passes: Passes, args: Any, y_bar: Any) -> tuple[Callable[..., Any], Costs]:
     start = time.perf_counter()
-    compiled = jax.jit(program).lower(args, y_bar).compile()
+    compiled = jax.jit(passes.together).lower(args, y_bar).compile()
     seconds = time.perf_counter() - start
     cost: Any = compiled.cost_analysis() or {}
     memory: Any = compiled.memory_analysis()
-    temporary = int(getattr(memory, "temp_size_in_bytes", 0))
-    flops, accessed = float(cost.get("flops", 0)), float(cost.get("bytes accessed", 0))
-    return compiled, Costs(flops, accessed, temporary, residuals, seconds)
+    costs = Costs(
+        flops=float(cost.get("flops", 0)),
+        accessed=float(cost.get("bytes accessed", 0)),
+        temporary=int(getattr(memory, "temp_size_in_bytes", 0)),
+        residuals=residual_bytes(passes, args),
+        compile_seconds=seconds,
+    )
+    return compiled, costs
 
 
 def _must_agree(case: Case, hand: Any, other: Any) -> None:

@@ -40,20 +40,34 @@ def split_of(args: tuple[Any, ...]) -> Split:
     return Split(tree, tuple(jnp.issubdtype(leaf.dtype, jnp.inexact) for leaf in leaves))
 
 
-def by_hand(case: Case) -> Program:
-    """(args, y_bar) -> (output, cotangents), by the op's own fwd and bwd."""
+class Passes(NamedTuple):
+    """The forward pass, args -> (output, kept), and the backward pass, (kept, y_bar) -> bars."""
 
-    def run(args: tuple[Any, ...], y_bar: Any) -> tuple[Any, list[Array]]:
-        y, res = case.op.fwd(*args, **case.options)
-        return y, jax.tree.leaves(case.op.bwd(res, y_bar))
+    forward: Program
+    backward: Program
 
-    return run
+    def together(self, args: tuple[Any, ...], y_bar: Any) -> tuple[Any, Any]:
+        """Both in one program: XLA may merge them, as it can where nothing lies between."""
+        y, kept = self.forward(args)
+        return y, self.backward(kept, y_bar)
 
 
-def by_autodiff(case: Case) -> Program:
-    """(args, y_bar) -> (output, cotangents), by jax.vjp of the baseline."""
+def by_hand(case: Case) -> Passes:
+    """The op's own fwd and bwd."""
 
-    def run(args: tuple[Any, ...], y_bar: Any) -> tuple[Any, list[Array]]:
+    def forward(args: tuple[Any, ...]) -> tuple[Any, Any]:
+        return cast(tuple[Any, Any], case.op.fwd(*args, **case.options))
+
+    def backward(res: Any, y_bar: Any) -> list[Array]:
+        return jax.tree.leaves(case.op.bwd(res, y_bar))
+
+    return Passes(forward, backward)
+
+
+def by_autodiff(case: Case) -> Passes:
+    """jax.vjp of the baseline."""
+
+    def forward(args: tuple[Any, ...]) -> tuple[Any, Any]:
         split = split_of(args)
 
         def function(chosen: list[Array]) -> Any:
@@ -61,11 +75,13 @@ def by_autodiff(case: Case) -> Program:
 
         if case.op.has_aux:
             y, pull, aux = jax.vjp(function, split.chosen(args), has_aux=True)
-            return (y, aux), pull(y_bar)[0]
-        y, pull = jax.vjp(function, split.chosen(args))
-        return y, pull(y_bar)[0]
+            return (y, aux), pull
+        return cast(tuple[Any, Any], jax.vjp(function, split.chosen(args)))
 
-    return run
+    def backward(pull: Any, y_bar: Any) -> list[Array]:
+        return jax.tree.leaves(pull(y_bar))
+
+    return Passes(forward, backward)
 
 
 def by_torch(case: Case, torch: Any, args: tuple[Any, ...], y_bar: Any) -> Callable[[], Any]:
@@ -102,21 +118,13 @@ def cotangent(case: Case, args: tuple[Any, ...], seed: int = 1) -> Any:
     return jax.tree.map(draw, out[0] if case.op.has_aux else out)
 
 
-def residual_bytes(case: Case, args: tuple[Any, ...]) -> tuple[int, int]:
-    """What is kept from the forward to the backward pass, each array once: by hand, by autodiff."""
+def residual_bytes(passes: Passes, args: tuple[Any, ...]) -> int:
+    """What is kept from the forward to the backward pass, each array once."""
 
-    def hand(args: tuple[Any, ...]) -> Any:
-        return _distinct(case.op.fwd(*args, **case.options)[1])
+    def kept(args: tuple[Any, ...]) -> list[Any]:
+        return _distinct(passes.forward(args)[1])
 
-    def autodiff(args: tuple[Any, ...]) -> Any:
-        split = split_of(args)
-
-        def function(chosen: list[Array]) -> Any:
-            return case.baseline(*split.join(chosen, args))
-
-        return _distinct(jax.vjp(function, split.chosen(args), has_aux=case.op.has_aux)[1])
-
-    return _bytes(jax.eval_shape(hand, args)), _bytes(jax.eval_shape(autodiff, args))
+    return _bytes(jax.eval_shape(kept, args))
 
 
 def _distinct(residuals: Any) -> list[Any]:
