@@ -104,6 +104,7 @@ def measure(case: Case, size: str, *, pairs: int = 30, torch: Any = None) -> Row
     args = case.inputs(size)
     y_bar = cotangent(case, args)
     hand, other = by_hand(case), by_autodiff(case)
+    _must_fit(case, *(jax.eval_shape(each.forward, args)[0] for each in (hand, other)))
     hand_program, hand_costs = _compile(hand, args, y_bar)
     other_program, other_costs = _compile(other, args, y_bar)
     _must_agree(case, hand_program(args, y_bar), other_program(args, y_bar))
@@ -218,13 +219,16 @@ def _compile(passes: Passes, args: Any, y_bar: Any) -> tuple[Callable[..., Any],
     return compiled, costs
 
 
-def _must_agree(case: Case, hand: Any, other: Any) -> None:
+def _must_fit(case: Case, hand: Any, other: Any) -> None:
     shapes = [[leaf.shape for leaf in jax.tree.leaves(each)] for each in (hand, other)]
     if shapes[0] != shapes[1]:
         raise VerificationError(
             f"{case.name}: the baseline ({case.against}) returns arrays of other shapes: "
             f"{shapes[1]}, expected {shapes[0]}"
         )
+
+
+def _must_agree(case: Case, hand: Any, other: Any) -> None:
     for a, b in zip(jax.tree.leaves(hand), jax.tree.leaves(other), strict=True):
         if not jnp.issubdtype(b.dtype, jnp.inexact):
             continue

@@ -32,7 +32,7 @@ def test_json_alone_and_without_the_clock(capsys) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["gleu"], "did you mean 'gelu'"), (["relu", "--pairs", "-1"], "expected 0")],
+    [(["max_poll"], "did you mean 'max_pool'"), (["relu", "--pairs", "-1"], "expected 0")],
 )
 def test_wrong_usage_is_answered_in_one_line(arguments, message, capsys) -> None:
     assert main(["bench", *arguments]) == 3
