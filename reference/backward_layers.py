@@ -1,16 +1,13 @@
-"""Backward passes of the layers; see `reference.backward_gates` for how they are called.
-
-The convolution is here twice: by scattering, and in the two convolutions of the lecture notes.
-"""
+"""Backward passes of the layers; see `reference.backward_gates` for how they are called."""
 
 from collections.abc import Callable
 
 import numpy as np
 
-from reference import backward_norms, backward_sequence
+from reference import backward_convolutions, backward_norms, backward_sequence
 from reference.backward_activations import relu_slope
 from reference.backward_gates import Arguments, each_backward, sigmoid_slope, tanh_slope
-from reference.layers import affine, conv2d, entries_under
+from reference.layers import affine, entries_under
 from reference.shapes import Array, Padding, Pair, float64, pair, windows_over
 
 Maybe = Array | None
@@ -55,54 +52,6 @@ def fully_connected_backward(
     z = affine(*args)
     (z_bar,) = each_backward(SLOPES[activation], (z,), y_bar)
     return affine_backward(args, z_bar)
-
-
-def conv2d_backward(
-    args: Arguments, y_bar: Array, *, stride: Pair = 1, padding: Padding = 0
-) -> tuple[Array, Array, Maybe]:
-    """Each product w[k, c, p, q] * x[n, c, row, column] of the forward loops: two gradients."""
-    x, w, y_bar = float64(args[0]), float64(args[1]), float64(y_bar)
-    rows, columns = windows_over(x.shape[2:], w.shape[2:], stride, padding)
-    x_bar, w_bar, b_bar = np.zeros(x.shape), np.zeros(w.shape), np.zeros(w.shape[0])
-    for n, k, i, j in np.ndindex(y_bar.shape):
-        upstream = y_bar[n, k, i, j]
-        b_bar[k] += upstream
-        for c, p, q in np.ndindex(w.shape[1:]):
-            row, column = rows.entry(i, p), columns.entry(j, q)
-            if row is not None and column is not None:
-                w_bar[k, c, p, q] += upstream * x[n, c, row, column]
-                x_bar[n, c, row, column] += upstream * w[k, c, p, q]
-    return x_bar, w_bar, b_bar if len(args) > 2 and args[2] is not None else None
-
-
-def conv2d_backward_as_convolutions(
-    args: Arguments, y_bar: Array, *, stride: Pair = 1, padding: Padding = 0
-) -> tuple[Array, Array]:
-    """The two convolutions of the notes: w_bar = x * y_bar, x_bar = rotated kernel * y_bar.
-
-    A stride s leaves s - 1 zeros between neighbouring entries of y_bar. For w_bar images and
-    channels change places; for x_bar the kernel turns by 180 degrees and its filters and channels
-    change places. No loops of its own: both are calls of the forward definition.
-    """
-    x, w, y_bar = float64(args[0]), float64(args[1]), float64(y_bar)
-    (n, k), (fh, fw), (height, width) = y_bar.shape[:2], w.shape[2:], x.shape[2:]
-    sh, sw = pair(stride)
-    rows, columns = windows_over((height, width), (fh, fw), stride, padding)
-    # Entry i of y_bar goes to i * s; as many zeros follow as make the sizes match with stride 1.
-    sides = (
-        (rows.low, (rows.outputs - 1) * sh + fh - height - rows.low),
-        (columns.low, (columns.outputs - 1) * sw + fw - width - columns.low),
-    )
-    spread = np.zeros((n, k, (rows.outputs - 1) * sh + 1, (columns.outputs - 1) * sw + 1))
-    spread[:, :, ::sh, ::sw] = y_bar
-    w_bar = conv2d(x.swapaxes(0, 1), spread.swapaxes(0, 1), padding=sides).swapaxes(0, 1)
-    rotated = w[:, :, ::-1, ::-1].swapaxes(0, 1)
-    full = (
-        (fh - 1 - sides[0][0], fh - 1 - sides[0][1]),
-        (fw - 1 - sides[1][0], fw - 1 - sides[1][1]),
-    )
-    x_bar = conv2d(spread, rotated, padding=full)
-    return x_bar, w_bar
 
 
 def max_pool_backward(
@@ -171,11 +120,11 @@ def flatten_backward(args: Arguments, y_bar: Array) -> tuple[Array]:
 BACKWARD: dict[str, Callable] = {
     "affine": affine_backward,
     "fully_connected": fully_connected_backward,
-    "conv2d": conv2d_backward,
     "max_pool": max_pool_backward,
     "avg_pool": avg_pool_backward,
     "dropout": dropout_backward,
     "flatten": flatten_backward,
+    **backward_convolutions.BACKWARD,
     **backward_norms.BACKWARD,
     **backward_sequence.BACKWARD,
 }

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from reference import norms, sequence
+from reference import convolutions, norms, sequence
 from reference.activations import relu
 from reference.gates import sigmoid, tanh
 from reference.shapes import Array, Padding, Pair, Windows, float64, pair, windows_over
@@ -34,42 +34,6 @@ def fully_connected(
 ) -> Array:
     """activation(x w + b). Shapes: (*batch, d), (d, k), (k) -> (*batch, k)."""
     return ACTIVATIONS[activation](affine(x, w, b))
-
-
-def conv2d(
-    x: ArrayLike,
-    w: ArrayLike,
-    b: ArrayLike | None = None,
-    *,
-    stride: Pair = 1,
-    padding: Padding = 0,
-) -> Array:
-    """y[n, k, i, j] = b[k] + sum over c, p, q of w[k, c, p, q] * x[n, c, row(i, p), column(j, q)].
-
-    row(i, p) = i * stride + p - low, columns likewise. Outside x there are zeros.
-    Cross-correlation: the kernel is not turned.
-    Shapes: (n, c, h, w), (k, c, fh, fw), (k) or None -> (n, k, h2, w2) with
-    h2 = (h - fh + low + high) // stride + 1.
-    """
-    x, w = float64(x), float64(w)
-    images, channels = x.shape[:2]
-    filters, _, fh, fw = w.shape
-    bias = np.zeros(filters) if b is None else float64(b)
-    rows, columns = windows_over(x.shape[2:], (fh, fw), stride, padding)
-    y = np.empty((images, filters, rows.outputs, columns.outputs))
-    for n in range(images):
-        for k in range(filters):
-            for i in range(rows.outputs):
-                for j in range(columns.outputs):
-                    total = 0.0
-                    for c in range(channels):
-                        for p in range(fh):
-                            for q in range(fw):
-                                row, column = rows.entry(i, p), columns.entry(j, q)
-                                if row is not None and column is not None:
-                                    total += w[k, c, p, q] * x[n, c, row, column]
-                    y[n, k, i, j] = total + bias[k]
-    return y
 
 
 def entries_under(rows: Windows, columns: Windows, i: int, j: int) -> list[tuple[int, int]]:
@@ -150,11 +114,11 @@ def flatten(x: ArrayLike) -> Array:
 DEFINITIONS: dict[str, Callable] = {
     "affine": affine,
     "fully_connected": fully_connected,
-    "conv2d": conv2d,
     "max_pool": max_pool,
     "avg_pool": avg_pool,
     "dropout": dropout,
     "flatten": flatten,
+    **convolutions.DEFINITIONS,
     **norms.DEFINITIONS,
     **sequence.DEFINITIONS,
 }

@@ -9,7 +9,8 @@ Array = NDArray[np.float64]
 Index = tuple[int, ...]
 Axis = int | tuple[int, ...] | None
 Pair = int | tuple[int, int]
-Padding = int | tuple[int, int] | tuple[tuple[int, int], tuple[int, int]] | Literal["SAME", "VALID"]
+Numbers = int | tuple[int, ...]
+Padding = int | tuple[int, ...] | tuple[tuple[int, int], ...] | Literal["SAME", "VALID"]
 
 
 def float64(x: ArrayLike) -> Array:
@@ -47,8 +48,8 @@ def pair(value: Pair) -> tuple[int, int]:
 class Windows(NamedTuple):
     """How windows of size `window` step over one axis of `size` entries.
 
-    Output position i and window position a read the entry i * stride + a - low; an entry below 0
-    or from `size` on is padding.
+    Output position i and window position a read the entry i * stride + a * dilation - low; an entry
+    below 0 or from `size` on is padding.
     """
 
     size: int
@@ -56,44 +57,57 @@ class Windows(NamedTuple):
     stride: int
     low: int
     outputs: int
+    dilation: int = 1
 
     def entry(self, i: int, a: int) -> int | None:
         """The input entry under window position a of output i, None where that is padding."""
-        position = i * self.stride + a - self.low
+        position = i * self.stride + a * self.dilation - self.low
         return position if 0 <= position < self.size else None
 
 
-def windows_along(size: int, window: int, stride: int, padding: str | tuple[int, int]) -> Windows:
-    """Number of outputs (size - window + low + high) // stride + 1, never below 0.
+def windows_along(
+    size: int, window: int, stride: int, padding: str | tuple[int, int], dilation: int = 1
+) -> Windows:
+    """Number of outputs (size - span + low + high) // stride + 1, never below 0.
 
-    "VALID" pads nothing. "SAME" gives ceil(size / stride) outputs with the least padding that
-    allows it; an odd entry of padding goes to the high side (the rule of XLA).
+    The span of a window is (window - 1) * dilation + 1. "VALID" pads nothing. "SAME" gives
+    ceil(size / stride) outputs with the least padding that allows it; an odd entry of padding goes
+    to the high side (the rule of XLA).
     """
+    span = (window - 1) * dilation + 1
     if not isinstance(padding, str):
         low, high = padding
     elif padding == "VALID":
         low, high = 0, 0
     elif padding == "SAME":
         outputs = -(-size // stride)
-        total = max((outputs - 1) * stride + window - size, 0)
+        total = max((outputs - 1) * stride + span - size, 0)
         low, high = total // 2, total - total // 2
     else:
         raise ValueError(f'padding is {padding!r}, expected "SAME", "VALID" or numbers')
-    return Windows(size, window, stride, low, max((size - window + low + high) // stride + 1, 0))
+    outputs = max((size - span + low + high) // stride + 1, 0)
+    return Windows(size, window, stride, low, outputs, dilation)
+
+
+def numbers(value: Numbers, rank: int) -> tuple[int, ...]:
+    """One number for each axis, from one for all of them or from a tuple."""
+    return (value,) * rank if isinstance(value, int) else tuple(value)
 
 
 def windows_over(
-    sizes: tuple[int, int], window: tuple[int, int], stride: Pair, padding: Padding
-) -> tuple[Windows, Windows]:
-    """Windows along rows and columns. Padding: p; (rows, columns); ((lo, hi), (lo, hi)); a name."""
-    steps = pair(stride)
+    sizes: tuple[int, ...],
+    window: tuple[int, ...],
+    stride: Numbers,
+    padding: Padding,
+    dilation: Numbers = 1,
+) -> tuple[Windows, ...]:
+    """Windows along each axis. Padding: p; one p for each axis; (lo, hi) for each; a name."""
+    rank = len(sizes)
     if isinstance(padding, str):
-        sides = (padding, padding)
+        sides = (padding,) * rank
     elif isinstance(padding, int):
-        sides = ((padding, padding), (padding, padding))
+        sides = ((padding, padding),) * rank
     else:
         sides = tuple((p, p) if isinstance(p, int) else (p[0], p[1]) for p in padding)
-    return (
-        windows_along(sizes[0], window[0], steps[0], sides[0]),
-        windows_along(sizes[1], window[1], steps[1], sides[1]),
-    )
+    along = zip(sizes, window, numbers(stride, rank), sides, numbers(dilation, rank), strict=True)
+    return tuple(windows_along(*each) for each in along)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from purebp.benchmark import (
     activations,
     activations_more,
+    convolutions,
     layers,
     losses,
     models,
@@ -20,6 +21,7 @@ CASES: tuple[Case, ...] = (
     *activations.CASES,
     *activations_more.CASES,
     *layers.CASES,
+    *convolutions.CASES,
     *norms.CASES,
     *losses.CASES,
     *models.CASES,

@@ -3,6 +3,8 @@
 from purebp.layers import recurrent
 from purebp.layers.add_norm import add_layer_norm, add_rms_norm
 from purebp.layers.conv import conv2d
+from purebp.layers.conv1d import conv1d
+from purebp.layers.conv3d import conv3d
 from purebp.layers.dropout import dropout
 from purebp.layers.embedding import embedding
 from purebp.layers.fully_connected import fully_connected
@@ -19,6 +21,8 @@ OPS = (
     affine,
     fully_connected,
     conv2d,
+    conv1d,
+    conv3d,
     max_pool,
     avg_pool,
     batch_norm,
@@ -45,7 +49,9 @@ __all__ = [
     "avg_pool",
     "batch_norm",
     "batch_norm_eval",
+    "conv1d",
     "conv2d",
+    "conv3d",
     "dropout",
     "embedding",
     "flatten",

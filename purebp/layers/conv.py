@@ -1,52 +1,16 @@
-"""The convolution layer. Its backward pass is two more convolutions."""
+"""The convolution layer over images, and what it shares with conv1d and conv3d."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
-from jax import lax
 from jaxtyping import Array, Float
 
 from purebp.compat import explicit_sharding
-from purebp.layers.window import Padding, Pair, Steps, steps_over
+from purebp.layers import convolution
+from purebp.layers import groups as in_groups
+from purebp.layers.window import Axes, Numbers, Padding, steps_along
 from purebp.op import Op
 from purebp.residuals import Spec, spec_of
-
-IMAGES = ("NCHW", "OIHW", "NCHW")
-# y_bar (n, k, ...) with w (k, c, ...) gives (n, c, ...): the filters are what is summed over.
-FILTERS_AND_CHANNELS_SWAPPED = ("NCHW", "IOHW", "NCHW")
-# x (n, c, ...) with y_bar (n, k, ...) gives (k, c, ...): the images are what is summed over.
-IMAGES_AND_CHANNELS_SWAPPED = ("CNHW", "IOHW", "CNHW")
-
-
-def conv2d_definition(
-    x: Float[Array, "n c h w"],
-    w: Float[Array, "k c fh fw"],
-    b: Float[Array, "k"] | None = None,
-    *,
-    stride: Pair = 1,
-    padding: Padding = 0,
-) -> Float[Array, "n k h2 w2"]:
-    """k filters slide over c channels: cross-correlation, the kernel is not turned.
-
-    Maths: y_nkij = b_k + sum_cpq w_kcpq x_nc(i s + p - lo)(j s + q - lo), zeros outside of x.
-        With G = y_bar, s - 1 zeros put between its entries:
-        x_bar is the convolution of G with the kernel turned by 180 degrees, its filters and
-        channels swapped; w_bar is the convolution of x with G, images and channels swapped;
-        b_bar_k = sum_nij G_nkij.
-    Shapes: x (n, c, h, w), w (k, c, fh, fw), b (k) or None; y (n, k, h2, w2) with
-        h2 = (h - fh + lo + hi) // s + 1. stride: an integer or (rows, columns); padding: an
-        integer, (rows, columns), ((lo, hi), (lo, hi)), "SAME" or "VALID". It costs
-        n k h2 w2 c fh fw products, and the same again for each of the two cotangents.
-    Residuals: x and w, the local gradients of each other; of b only its dtype.
-    Kinks: none.
-    Raises: ShapeError if the kernel is larger than the padded image or does not fit its channels,
-        OptionError for a stride below 1 or an unknown padding, DtypeError for integers.
-    Source: the lecture notes' convolution layer (dL/dK = input * upstream, dL/dI = turned kernel *
-        upstream); Dumoulin and Visin 2016, "A guide to convolution arithmetic", section 4.
-    """
-    rows, columns = _steps(x, w, stride, padding)
-    y = _convolve(x, w, rows, columns)
-    return y if b is None else y + b[:, None, None]
 
 
 class ConvResiduals(NamedTuple):
@@ -55,105 +19,145 @@ class ConvResiduals(NamedTuple):
     b: Spec | None
 
 
-def conv2d_fwd(
-    x: Array, w: Array, b: Array | None = None, *, stride: Pair = 1, padding: Padding = 0
+Bars = tuple[Array, Array, Array | None]
+
+
+def forward(
+    x: Array, w: Array, b: Array | None, axes: Axes, groups: int
 ) -> tuple[Array, ConvResiduals]:
-    rows, columns = _steps(x, w, stride, padding)
-    y = _convolve(x, w, rows, columns)
+    """y, and x and w."""
+    y = in_groups.convolve(x, w, axes, groups)
+    return _shift(y, b), ConvResiduals(x, w, None if b is None else spec_of(b))
+
+
+def backward(res: ConvResiduals, y_bar: Array, axes: Axes, groups: int) -> Bars:
+    """x_bar, w_bar and b_bar."""
+    x, w, b = res
+    x_bar = in_groups.input_gradient(w, y_bar, axes, groups).astype(x.dtype)
+    sharding = explicit_sharding(w)
+    w_bar = in_groups.weight_gradient(x, y_bar, axes, groups, sharding).astype(w.dtype)
     if b is None:
-        return y, ConvResiduals(x, w, None)
-    return y + b[:, None, None], ConvResiduals(x, w, spec_of(b))
+        return x_bar, w_bar, None
+    return x_bar, w_bar, jnp.sum(y_bar, axis=(0, *range(2, y_bar.ndim))).astype(b.dtype)
+
+
+def convolve_plainly(
+    op: str,
+    x: Array,
+    w: Array,
+    b: Array | None,
+    stride: Numbers,
+    padding: Padding,
+    dilation: Numbers,
+    groups: int,
+) -> Array:
+    """The definition: one convolution of XLA."""
+    axes = axes_of(op, x, w, stride, padding, dilation)
+    return _shift(convolution.convolve(x, w, axes, groups), b)
+
+
+def _shift(y: Array, b: Array | None) -> Array:
+    return y if b is None else y + b.reshape(-1, *(1,) * (y.ndim - 2))
+
+
+def axes_of(
+    op: str, x: Array, w: Array, stride: Numbers, padding: Padding, dilation: Numbers
+) -> Axes:
+    """How the kernel steps over the axes of x behind the first two."""
+    return steps_along(op, x.shape[2:], w.shape[2:], stride, padding, dilation)
+
+
+def check(
+    op: str,
+    x: Array,
+    w: Array,
+    stride: Numbers,
+    padding: Padding,
+    dilation: Numbers,
+    groups: int,
+) -> None:
+    """Raise for options that are none, and for a kernel that does not fit x."""
+    axes_of(op, x, w, stride, padding, dilation)
+    in_groups.check_groups(op, x.shape[1], w.shape, groups)
+
+
+# The sizes at one place belong together: 2 groups fit those of the third, 3 those of the fourth.
+CHANNELS = {"n": (2, 1, 2, 1), "c": (2, 3, 4, 3), "cg": (2, 3, 2, 1), "k": (3, 2, 4, 6)}
+
+
+def conv2d_definition(
+    x: Float[Array, "n c h w"],
+    w: Float[Array, "k cg fh fw"],
+    b: Float[Array, "k"] | None = None,
+    *,
+    stride: Numbers = 1,
+    padding: Padding = 0,
+    dilation: Numbers = 1,
+    groups: int = 1,
+) -> Float[Array, "n k h2 w2"]:
+    """k filters slide over c channels: cross-correlation, the kernel is not turned.
+
+    Maths: y_nkij = b_k + sum_cpq w_kcpq x_nc(i s + p d - lo)(j s + q d - lo), zeros outside of x, c
+        over the channels of the group of k. With G = y_bar, s - 1 zeros put between its entries:
+        x_bar is the convolution of G with the kernel turned by 180 degrees, its filters and
+        channels swapped; w_bar is the convolution of x with G, images and channels swapped;
+        b_bar_k = sum_nij G_nkij.
+    Shapes: x (n, c, h, w), w (k, c / groups, fh, fw), b (k) or None; y (n, k, h2, w2) with
+        h2 = (h - (fh - 1) d - 1 + lo + hi) // s + 1. stride and dilation: an integer or
+        (rows, columns); padding: an integer, (rows, columns), ((lo, hi), (lo, hi)), "SAME" or
+        "VALID". It costs n k h2 w2 c fh fw / groups products, and the same again for each of the
+        two cotangents.
+    Residuals: x and w, the local gradients of each other; of b only its dtype.
+    Kinks: none.
+    Raises: ShapeError if the kernel is larger than the padded image or does not fit the channels in
+        their groups, OptionError for a stride or dilation below 1, an unknown padding or groups
+        that do not divide, DtypeError for integers.
+    Source: the lecture notes' convolution layer (dL/dK = input * upstream, dL/dI = turned kernel *
+        upstream); Dumoulin and Visin 2016, "A guide to convolution arithmetic", sections 4 and 5;
+        groups: Krizhevsky et al. 2012, figure 2.
+    """
+    return convolve_plainly("conv2d", x, w, b, stride, padding, dilation, groups)
+
+
+def conv2d_fwd(
+    x: Array,
+    w: Array,
+    b: Array | None = None,
+    *,
+    stride: Numbers = 1,
+    padding: Padding = 0,
+    dilation: Numbers = 1,
+    groups: int = 1,
+) -> tuple[Array, ConvResiduals]:
+    axes = axes_of("conv2d", x, w, stride, padding, dilation)
+    return forward(x, w, b, axes, groups)
 
 
 def conv2d_bwd(
-    res: ConvResiduals, y_bar: Array, *, stride: Pair = 1, padding: Padding = 0
-) -> tuple[Array, Array, Array | None]:
-    x, w, b = res
-    rows, columns = _steps(x, w, stride, padding)
-    x_bar = input_gradient(w, y_bar, rows, columns).astype(x.dtype)
-    w_bar = weight_gradient(x, y_bar, rows, columns, explicit_sharding(w)).astype(w.dtype)
-    if b is None:
-        return x_bar, w_bar, None
-    return x_bar, w_bar, jnp.sum(y_bar, axis=(0, 2, 3)).astype(b.dtype)
-
-
-def input_gradient(w: Array, y_bar: Array, rows: Steps, columns: Steps) -> Array:
-    """x_bar: y_bar spread out by the stride, convolved with the turned kernel."""
-    x_bar = lax.conv_general_dilated(
-        y_bar,
-        lax.rev(w.astype(y_bar.dtype), (2, 3)),
-        window_strides=(1, 1),
-        padding=(_input_padding(rows), _input_padding(columns)),
-        lhs_dilation=(rows.stride, columns.stride),
-        dimension_numbers=FILTERS_AND_CHANNELS_SWAPPED,
-    )
-    return x_bar[:, :, : rows.size, : columns.size]
-
-
-def weight_gradient(
-    x: Array, y_bar: Array, rows: Steps, columns: Steps, out_sharding: Any = None
-) -> Array:
-    """w_bar: x convolved with y_bar spread out by the stride, summed over the images."""
-    return lax.conv_general_dilated(
-        x.astype(y_bar.dtype),
-        y_bar,
-        window_strides=(1, 1),
-        padding=(_weight_padding(rows), _weight_padding(columns)),
-        rhs_dilation=(rows.stride, columns.stride),
-        dimension_numbers=IMAGES_AND_CHANNELS_SWAPPED,
-        out_sharding=out_sharding,
-    )
-
-
-def _input_padding(axis: Steps) -> tuple[int, int]:
-    """Entry i of the spread y_bar met the inputs from i - low to i - low + window - 1.
-
-    So x_bar_a sums over the entries a + low - window + 1 ... a + low. What the stride leaves over
-    at the end makes the high side larger: inputs that no window covers receive 0.
-    """
-    low, high = axis.window - 1 - axis.low, axis.size + axis.low - axis.reach
-    return (low, 1) if _is_bare(axis) else (low, high)
-
-
-def _is_bare(axis: Steps) -> bool:
-    """Whether the axis of y_bar is spread but not padded, for x_bar.
-
-    XLA can abort the process on such a convolution, and on the one that JAX derives from the
-    forward pass. So x_bar is made with one entry too many, and x gets its last zero beforehand.
-    """
-    unpadded = axis.low == axis.window - 1 and axis.reach == axis.size + axis.low
-    return unpadded and axis.window > 1 and axis.stride > 1
-
-
-def _weight_padding(axis: Steps) -> tuple[int, int]:
-    """Weight p met the inputs from p - low to p - low + reach - 1, for p = 0 ... window - 1."""
-    return axis.low, axis.reach + axis.window - axis.size - 1 - axis.low
-
-
-def _convolve(x: Array, w: Array, rows: Steps, columns: Steps) -> Array:
-    dtype = jnp.promote_types(x.dtype, w.dtype)
-    bare = int(_is_bare(rows)), int(_is_bare(columns))
-    if any(bare):
-        x = jnp.pad(x, ((0, 0), (0, 0), (0, bare[0]), (0, bare[1])))
-    return lax.conv_general_dilated(
-        x.astype(dtype),
-        w.astype(dtype),
-        window_strides=(rows.stride, columns.stride),
-        padding=((rows.low, rows.high - bare[0]), (columns.low, columns.high - bare[1])),
-        dimension_numbers=IMAGES,
-    )
+    res: ConvResiduals,
+    y_bar: Array,
+    *,
+    stride: Numbers = 1,
+    padding: Padding = 0,
+    dilation: Numbers = 1,
+    groups: int = 1,
+) -> Bars:
+    axes = axes_of("conv2d", res.x, res.w, stride, padding, dilation)
+    return backward(res, y_bar, axes, groups)
 
 
 def check_conv2d(
-    x: Array, w: Array, b: Array | None = None, *, stride: Pair = 1, padding: Padding = 0
+    x: Array,
+    w: Array,
+    b: Array | None = None,
+    *,
+    stride: Numbers,
+    padding: Padding,
+    dilation: Numbers,
+    groups: int,
 ) -> None:
-    """Raise for a stride or padding that is not one, and for a kernel larger than the image."""
-    _steps(x, w, stride, padding)
-
-
-def _steps(x: Array, w: Array, stride: Pair, padding: Padding) -> tuple[Steps, Steps]:
-    sizes, window = (x.shape[2], x.shape[3]), (w.shape[2], w.shape[3])
-    return steps_over("conv2d", sizes, window, stride, padding)
+    """Raise for options that are none, and for a kernel that does not fit x."""
+    check("conv2d", x, w, stride, padding, dilation, groups)
 
 
 conv2d = Op(
@@ -162,16 +166,16 @@ conv2d = Op(
     definition=conv2d_definition,
     options={
         "stride": (1, 2, (2, 3)),
-        "padding": (0, 1, (2, 1), ((1, 0), (0, 2)), "SAME"),
+        "padding": (0, 1, ((1, 0), (0, 2)), "SAME"),
+        "dilation": (1, 2, (1, 2)),
+        "groups": (1, 2, 3),
     },
     sizes={
-        "n": (2, 1),
-        "c": (2, 3),
-        "k": (3, 2),
-        "h": (5, 4, 6, 3),
-        "w": (4, 6, 5, 3),
-        "fh": (3, 2, 1, 3),
-        "fw": (2, 3, 1, 3),
+        **CHANNELS,
+        "h": (5, 4, 6, 5),
+        "w": (5, 6, 5, 4),
+        "fh": (3, 2, 2, 1),
+        "fw": (2, 3, 2, 3),
     },
     check=check_conv2d,
 )

@@ -1,17 +1,21 @@
-"""How windows step over images: the options of conv2d, max_pool and avg_pool made uniform."""
+"""How windows step over axes: the options of the convolutions and pools made uniform."""
 
 import operator
 from typing import Literal, NamedTuple
 
 from purebp.errors import OptionError, ShapeError
 
+Numbers = int | tuple[int, ...]
 Pair = int | tuple[int, int]
-Sides = tuple[tuple[int, int], tuple[int, int]]
-Padding = int | tuple[int, int] | Sides | Literal["SAME", "VALID"]
+Sides = tuple[tuple[int, int], ...]
+Padding = int | tuple[int, ...] | Sides | Literal["SAME", "VALID"]
+
+EACH_OF = {1: "one of them in a tuple", 2: "two of them", 3: "three of them"}
+LAYOUTS = {1: "(length,)", 2: "(rows, columns)", 3: "(depth, rows, columns)"}
 
 
 class Steps(NamedTuple):
-    """Windows along one axis: output i covers the padded entries i stride ... i stride + window-1.
+    """Windows along one axis: entry a of window i is the padded entry i stride + a dilation.
 
     `low` and `high` entries are added before and after the `size` entries of the axis.
     """
@@ -21,6 +25,7 @@ class Steps(NamedTuple):
     stride: int
     low: int
     high: int
+    dilation: int = 1
 
     @property
     def padded(self) -> int:
@@ -28,9 +33,14 @@ class Steps(NamedTuple):
         return self.low + self.size + self.high
 
     @property
+    def span(self) -> int:
+        """The number of entries from the first to the last one of a window."""
+        return (self.window - 1) * self.dilation + 1
+
+    @property
     def outputs(self) -> int:
-        """The number of windows, (size - window + low + high) // stride + 1."""
-        return (self.padded - self.window) // self.stride + 1
+        """The number of windows, (size - span + low + high) // stride + 1."""
+        return (self.padded - self.span) // self.stride + 1
 
     @property
     def reach(self) -> int:
@@ -38,64 +48,99 @@ class Steps(NamedTuple):
         return (self.outputs - 1) * self.stride + 1
 
 
+Axes = tuple[Steps, ...]
+
+
 def steps_over(
     op: str, sizes: tuple[int, int], window: tuple[int, int], stride: Pair, padding: Padding
 ) -> tuple[Steps, Steps]:
     """The windows along rows and columns; raises OptionError or ShapeError where there are none."""
-    strides = pair(op, "stride", stride, least=1)
-    sides = _sides(op, sizes, window, strides, padding)
-    rows, columns = (
-        Steps(size, length, step, low, high)
-        for size, length, step, (low, high) in zip(sizes, window, strides, sides, strict=True)
+    rows, columns = steps_along(op, sizes, window, stride, padding)
+    return rows, columns
+
+
+def steps_along(
+    op: str,
+    sizes: tuple[int, ...],
+    window: tuple[int, ...],
+    stride: Numbers,
+    padding: Padding,
+    dilation: Numbers = 1,
+) -> Axes:
+    """The windows along each axis; raises OptionError or ShapeError where there are none."""
+    rank = len(sizes)
+    strides = numbers(op, "stride", stride, rank, least=1)
+    dilations = numbers(op, "dilation", dilation, rank, least=1)
+    spans = tuple((w - 1) * d + 1 for w, d in zip(window, dilations, strict=True))
+    sides = _sides(op, sizes, spans, strides, padding)
+    axes = tuple(
+        Steps(size, length, step, low, high, spread)
+        for size, length, step, (low, high), spread in zip(
+            sizes, window, strides, sides, dilations, strict=True
+        )
     )
-    if rows.window > rows.padded or columns.window > columns.padded:
+    if any(axis.span > axis.padded for axis in axes):
+        most = tuple(axis.padded for axis in axes)
+        spread = f" and spans {spans}" if spans != tuple(window) else ""
         raise ShapeError(
-            f"{op}: the window is {window}, expected at most {(rows.padded, columns.padded)}, "
+            f"{op}: the window is {_plain(window)}{spread}, expected at most {_plain(most)}, "
             f"the size of x with its padding; raise padding (now {padding!r})"
         )
-    return rows, columns
+    return axes
+
+
+def _plain(values: tuple[int, ...]) -> str:
+    return str(values[0] if len(values) == 1 else values)
 
 
 def pair(op: str, option: str, value: object, *, least: int) -> tuple[int, int]:
     """(rows, columns) from one integer for both or from a pair of integers."""
-    found = _integers(value if isinstance(value, tuple) else (value, value))
-    if found is None or len(found) != 2 or min(found) < least:
+    rows, columns = numbers(op, option, value, 2, least=least)
+    return rows, columns
+
+
+def numbers(op: str, option: str, value: object, rank: int, *, least: int) -> tuple[int, ...]:
+    """One integer for each axis, from one for all of them or from a tuple."""
+    found = _integers(value if isinstance(value, tuple) else (value,) * rank)
+    if found is None or len(found) != rank or min(found) < least:
         raise OptionError(
-            f"{op}: {option} is {value!r}, expected an integer of at least {least}, or two of them"
+            f"{op}: {option} is {value!r}, expected an integer of at least {least}, or "
+            f"{EACH_OF[rank]}"
         )
-    return found[0], found[1]
+    return found
 
 
 def _sides(
     op: str,
-    sizes: tuple[int, int],
-    window: tuple[int, int],
-    stride: tuple[int, int],
+    sizes: tuple[int, ...],
+    spans: tuple[int, ...],
+    strides: tuple[int, ...],
     padding: Padding,
 ) -> Sides:
+    rank = len(sizes)
     if padding == "VALID":
-        return (0, 0), (0, 0)
+        return ((0, 0),) * rank
     if padding == "SAME":
-        rows, columns = map(_same, sizes, window, stride)
-        return rows, columns
-    expected = (
-        "an integer of at least 0, a pair (rows, columns), ((low, high), (low, high)), "
-        "'SAME' or 'VALID'"
-    )
-    if isinstance(padding, tuple) and len(padding) == 2:
+        return tuple(map(_same, sizes, spans, strides))
+    if isinstance(padding, tuple) and len(padding) == rank:
         found = [_integers(p if isinstance(p, tuple) else (p, p)) for p in padding]
     else:
-        found = [_integers((padding, padding))] * 2
+        found = [_integers((padding, padding))] * rank
     sides = [side for side in found if side and len(side) == 2 and min(side) >= 0]
-    if len(sides) < 2:
-        raise OptionError(f"{op}: padding is {padding!r}, expected {expected}")
-    return (sides[0][0], sides[0][1]), (sides[1][0], sides[1][1])
+    if len(sides) < rank:
+        each = ", ".join(["(low, high)"] * rank) + ("," if rank == 1 else "")
+        name = "a pair " if rank == 2 else ""
+        raise OptionError(
+            f"{op}: padding is {padding!r}, expected an integer of at least 0, "
+            f"{name}{LAYOUTS[rank]}, ({each}), 'SAME' or 'VALID'"
+        )
+    return tuple((low, high) for low, high in sides)
 
 
-def _same(size: int, window: int, stride: int) -> tuple[int, int]:
+def _same(size: int, span: int, stride: int) -> tuple[int, int]:
     """The least padding with ceil(size / stride) outputs; an odd entry goes to the high side."""
     outputs = -(-size // stride)
-    total = max((outputs - 1) * stride + window - size, 0)
+    total = max((outputs - 1) * stride + span - size, 0)
     return total // 2, total - total // 2
 
 

@@ -4,7 +4,7 @@ A variant fixes options and shapes (each one compiles once); a case adds the val
 draws cases, and shrinks them: the first variants, patterns and seeds are the simplest.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -51,11 +51,13 @@ def variants(target: Target) -> tuple[Variant, ...]:
     """The combinations of options and shapes that a target is tried on."""
     accepted = list[Variant]()
     reason = ""
-    for variant in _candidates(target):
-        problem = _problem(target, variant)
-        if not problem:
-            accepted.append(variant)
-        reason = reason or problem
+    for alternatives in _candidates(target):
+        for variant in alternatives:
+            problem = _problem(target, variant)
+            reason = reason or problem
+            if not problem:
+                accepted.append(variant)
+                break
     if not accepted:
         raise TargetError(f"{target.name}: its function does not run: {reason}")
     return tuple(accepted)
@@ -112,16 +114,20 @@ def make_cotangent(case: Case, sizes: list[tuple[int, ...]]) -> list[np.ndarray]
     return normal
 
 
-def _candidates(target: Target) -> Iterator[Variant]:
-    settings = list(_settings(target))
+def _candidates(target: Target) -> Iterator[Sequence[Variant]]:
+    """Variants, each with others to try where the function refuses its shapes.
+
+    The first settings meet every choice of shapes, the others one that they accept.
+    """
+    settings = [tuple(sorted(setting.items())) for setting in _settings(target)]
     if target.example is not None:
-        yield from (Variant(tuple(sorted(setting.items())), None) for setting in settings)
+        yield from ([Variant(setting, None)] for setting in settings)
         return
-    for index, setting in enumerate(settings):
-        count = len(PRIMES) if index == 0 else 1
-        for k in range(index, index + count):
-            shapes = _assign(target, k % len(PRIMES) if index == 0 else k % 2)
-            yield Variant(tuple(sorted(setting.items())), shapes)
+    shapes = [_assign(target, k) for k in range(len(PRIMES))]
+    yield from ([Variant(settings[0], each)] for each in shapes)
+    for index, setting in enumerate(settings[1:], start=1):
+        order = (index % 2, 1 - index % 2, *range(2, len(PRIMES)))
+        yield [Variant(setting, shapes[k]) for k in order]
 
 
 def _settings(target: Target) -> Iterator[Mapping[str, Any]]:

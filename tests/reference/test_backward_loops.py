@@ -3,9 +3,17 @@
 import numpy as np
 import pytest
 
-from reference import activations, elementwise, gates, layers, losses, recurrent
+from reference import (
+    activations,
+    convolutions,
+    elementwise,
+    gates,
+    layers,
+    losses,
+    recurrent,
+)
 from reference.backward import BACKWARD
-from reference.backward_layers import conv2d_backward_as_convolutions
+from reference.backward_convolutions import conv2d_backward_as_convolutions
 from reference.numerical import numerical_gradient
 
 MODULES = (gates, elementwise, activations, layers, losses, recurrent)
@@ -92,6 +100,9 @@ CASES = [
     ("conv2d", (normal(1, 2, 4, 5), normal(2, 2, 3, 2), None), {"stride": (2, 1), "padding": 1}),
     ("conv2d", (normal(1, 1, 5, 4), normal(2, 1, 2, 3), None), {"stride": 2, "padding": "SAME"}),
     ("conv2d", (normal(1, 1, 4, 4), normal(1, 1, 2, 2), None), {"padding": ((0, 2), (1, 0))}),
+    ("conv2d", (normal(1, 4, 4, 5), normal(2, 2, 2, 2), None), {"groups": 2, "dilation": (1, 2)}),
+    ("conv1d", (normal(2, 2, 6), normal(4, 1, 3), normal(4)), {"groups": 2, "stride": 2}),
+    ("conv3d", (normal(1, 2, 3, 2, 3), normal(1, 2, 2, 1, 2), normal(1)), {"padding": (0, 1, 0)}),
     *((name, (normal(2, 2, 4, 5),), {}) for name in ("max_pool", "avg_pool")),
     *(
         (name, (normal(1, 2, 5, 4),), {"window": (3, 2), "stride": (2, 1), "padding": (1, 0)})
@@ -211,7 +222,7 @@ def test_ties_and_kinks():
 def test_convolution_backward_is_two_convolutions(stride, padding):
     args = (normal(2, 2, 5, 6), normal(3, 2, 2, 3))
     options = {"stride": stride, "padding": padding}
-    y_bar = upstream(layers.conv2d(*args, **options))
+    y_bar = upstream(convolutions.conv2d(*args, **options))
     scattered = BACKWARD["conv2d"](args, y_bar, **options)
     as_convolutions = conv2d_backward_as_convolutions(args, y_bar, **options)
     for bar, expected in zip(as_convolutions, scattered[:2], strict=True):

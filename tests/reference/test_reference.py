@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 
 import reference
-from reference import activations, elementwise, gates, layers, losses, norms, worked_examples
+from reference import (
+    activations,
+    convolutions,
+    elementwise,
+    gates,
+    layers,
+    losses,
+    norms,
+    worked_examples,
+)
 from reference.backward import BACKWARD
 from reference.precise import MP
 from reference.precise import PRECISE as PRECISE_REST
@@ -51,10 +60,10 @@ def test_convolution_by_hand():
     x = np.arange(9.0).reshape(1, 1, 3, 3)
     w = np.array([[[[1.0, 0.0], [0.0, -2.0]]]])
     by_hand = [[0 - 2 * 4, 1 - 2 * 5], [3 - 2 * 7, 4 - 2 * 8]]
-    np.testing.assert_array_equal(layers.conv2d(x, w)[0, 0], by_hand)
+    np.testing.assert_array_equal(convolutions.conv2d(x, w)[0, 0], by_hand)
     same = [[-8, -9, 2], [-11, -12, 5], [6, 7, 8]]  # "SAME": the odd zero goes to the high side
-    np.testing.assert_array_equal(layers.conv2d(x, w, padding="SAME")[0, 0], same)
-    strided = layers.conv2d(x, w, np.array([10.0]), stride=2, padding=((1, 0), (0, 1)))
+    np.testing.assert_array_equal(convolutions.conv2d(x, w, padding="SAME")[0, 0], same)
+    strided = convolutions.conv2d(x, w, np.array([10.0]), stride=2, padding=((1, 0), (0, 1)))
     np.testing.assert_array_equal(strided[0, 0], [[10 - 2, 10], [3 - 14 + 10, 5 + 10]])
 
 
@@ -191,7 +200,7 @@ def test_size_and_cost_formulas():
     for entries, jacobian in worked_examples.JACOBIAN_SIZES:
         assert jacobian == (entries, entries)
     x = np.zeros((1, 1, 7, 7))
-    assert layers.conv2d(x, np.zeros((1, 1, 3, 3)), stride=2, padding=1).shape[2] == (
+    assert convolutions.conv2d(x, np.zeros((1, 1, 3, 3)), stride=2, padding=1).shape[2] == (
         worked_examples.convolution_output_size(7, 3, 1, 2)
     )
     assert layers.max_pool(x, window=3, stride=2).shape[2] == (

@@ -1,0 +1,103 @@
+"""The convolution layer over sequences: conv2d with one axis."""
+
+from jaxtyping import Array, Float
+
+from purebp.layers.conv import (
+    CHANNELS,
+    Bars,
+    ConvResiduals,
+    axes_of,
+    backward,
+    check,
+    convolve_plainly,
+    forward,
+)
+from purebp.layers.window import Numbers, Padding
+from purebp.op import Op
+
+
+def conv1d_definition(
+    x: Float[Array, "n c length"],
+    w: Float[Array, "k cg f"],
+    b: Float[Array, "k"] | None = None,
+    *,
+    stride: Numbers = 1,
+    padding: Padding = 0,
+    dilation: Numbers = 1,
+    groups: int = 1,
+) -> Float[Array, "n k length2"]:
+    """k filters slide over c channels of a sequence: cross-correlation.
+
+    Maths: that of conv2d, with one axis: y_nki = b_k + sum_cp w_kcp x_nc(i s + p d - lo).
+    Shapes: x (n, c, length), w (k, c / groups, f), b (k) or None; y (n, k, length2). stride and
+        dilation: an integer; padding: an integer, ((lo, hi),), "SAME" or "VALID".
+    Residuals: x and w, the local gradients of each other; of b only its dtype.
+    Kinks: none.
+    Raises: ShapeError if the kernel is larger than the padded sequence or does not fit the channels
+        in their groups, OptionError for a stride or dilation below 1, an unknown padding or groups
+        that do not divide, DtypeError for integers.
+    Source: that of conv2d.
+    """
+    return convolve_plainly("conv1d", x, w, b, stride, padding, dilation, groups)
+
+
+def conv1d_fwd(
+    x: Array,
+    w: Array,
+    b: Array | None = None,
+    *,
+    stride: Numbers = 1,
+    padding: Padding = 0,
+    dilation: Numbers = 1,
+    groups: int = 1,
+) -> tuple[Array, ConvResiduals]:
+    axes = axes_of("conv1d", x, w, stride, padding, dilation)
+    return forward(x, w, b, axes, groups)
+
+
+def conv1d_bwd(
+    res: ConvResiduals,
+    y_bar: Array,
+    *,
+    stride: Numbers = 1,
+    padding: Padding = 0,
+    dilation: Numbers = 1,
+    groups: int = 1,
+) -> Bars:
+    axes = axes_of("conv1d", res.x, res.w, stride, padding, dilation)
+    return backward(res, y_bar, axes, groups)
+
+
+def check_conv1d(
+    x: Array,
+    w: Array,
+    b: Array | None = None,
+    *,
+    stride: Numbers,
+    padding: Padding,
+    dilation: Numbers,
+    groups: int,
+) -> None:
+    """Raise for options that are none, and for a kernel that does not fit x."""
+    check("conv1d", x, w, stride, padding, dilation, groups)
+
+
+conv1d = Op(
+    conv1d_fwd,
+    conv1d_bwd,
+    definition=conv1d_definition,
+    options={
+        "stride": (1, 2, 3),
+        "padding": (0, ((2, 1),), "SAME"),
+        "dilation": (1, 2),
+        "groups": (1, 2, 3),
+    },
+    sizes={
+        **CHANNELS,
+        "length": (7, 6, 5, 6),
+        "f": (3, 2, 3, 2),
+    },
+    check=check_conv1d,
+)
+
+OPS = (conv1d,)

@@ -1,0 +1,108 @@
+"""The convolution layer over volumes: conv2d with three axes."""
+
+from jaxtyping import Array, Float
+
+from purebp.layers.conv import (
+    CHANNELS,
+    Bars,
+    ConvResiduals,
+    axes_of,
+    backward,
+    check,
+    convolve_plainly,
+    forward,
+)
+from purebp.layers.window import Numbers, Padding
+from purebp.op import Op
+
+
+def conv3d_definition(
+    x: Float[Array, "n c d h w"],
+    w: Float[Array, "k cg fd fh fw"],
+    b: Float[Array, "k"] | None = None,
+    *,
+    stride: Numbers = 1,
+    padding: Padding = 0,
+    dilation: Numbers = 1,
+    groups: int = 1,
+) -> Float[Array, "n k d2 h2 w2"]:
+    """k filters slide over c channels of a volume: cross-correlation.
+
+    Maths: that of conv2d, with three axes.
+    Shapes: x (n, c, d, h, w), w (k, c / groups, fd, fh, fw), b (k) or None; y (n, k, d2, h2, w2).
+        stride and dilation: an integer or one for each axis; padding: likewise, or (lo, hi) for
+        each axis, "SAME" or "VALID".
+    Residuals: x and w, the local gradients of each other; of b only its dtype.
+    Kinks: none.
+    Raises: ShapeError if the kernel is larger than the padded volume or does not fit the channels
+        in their groups, OptionError for a stride or dilation below 1, an unknown padding or groups
+        that do not divide, DtypeError for integers.
+    Source: that of conv2d.
+    """
+    return convolve_plainly("conv3d", x, w, b, stride, padding, dilation, groups)
+
+
+def conv3d_fwd(
+    x: Array,
+    w: Array,
+    b: Array | None = None,
+    *,
+    stride: Numbers = 1,
+    padding: Padding = 0,
+    dilation: Numbers = 1,
+    groups: int = 1,
+) -> tuple[Array, ConvResiduals]:
+    axes = axes_of("conv3d", x, w, stride, padding, dilation)
+    return forward(x, w, b, axes, groups)
+
+
+def conv3d_bwd(
+    res: ConvResiduals,
+    y_bar: Array,
+    *,
+    stride: Numbers = 1,
+    padding: Padding = 0,
+    dilation: Numbers = 1,
+    groups: int = 1,
+) -> Bars:
+    axes = axes_of("conv3d", res.x, res.w, stride, padding, dilation)
+    return backward(res, y_bar, axes, groups)
+
+
+def check_conv3d(
+    x: Array,
+    w: Array,
+    b: Array | None = None,
+    *,
+    stride: Numbers,
+    padding: Padding,
+    dilation: Numbers,
+    groups: int,
+) -> None:
+    """Raise for options that are none, and for a kernel that does not fit x."""
+    check("conv3d", x, w, stride, padding, dilation, groups)
+
+
+conv3d = Op(
+    conv3d_fwd,
+    conv3d_bwd,
+    definition=conv3d_definition,
+    options={
+        "stride": (1, (2, 1, 3)),
+        "padding": (0, ((1, 0), (0, 2), (1, 1)), "SAME"),
+        "dilation": (1, (2, 1, 1)),
+        "groups": (1, 3),
+    },
+    sizes={
+        **CHANNELS,
+        "d": (4, 3, 3, 3),
+        "h": (3, 4, 3, 4),
+        "w": (3, 4, 4, 3),
+        "fd": (2, 1, 2, 1),
+        "fh": (2, 3, 1, 2),
+        "fw": (1, 2, 2, 2),
+    },
+    check=check_conv3d,
+)
+
+OPS = (conv3d,)
