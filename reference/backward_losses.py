@@ -27,13 +27,22 @@ def upstream_of_examples(y_bar: ArrayLike, batch: Index, reduction: str) -> Arra
 
 
 def softmax_cross_entropy_backward(
-    args: Arguments, y_bar: Array, *, reduction: str = "mean"
+    args: Arguments,
+    y_bar: Array,
+    *,
+    reduction: str = "mean",
+    ignore: int | None = None,
+    smoothing: float = 0.0,
+    z_loss: float = 0.0,
 ) -> tuple[Array, None]:
     """L = log(sum_j exp(z_j)) - z_label, so z_bar_j = p_j - [j = label], p = softmax(z).
 
     p_label - 1 is written as minus the sum of the others, which keeps its digits.
     """
     logits, labels = float64(args[0]), np.asarray(args[1])
+    if ignore is not None or smoothing or z_loss:
+        extras = {"ignore": ignore, "smoothing": smoothing, "z_loss": z_loss}
+        return extended_cross_entropy_backward(args, y_bar, reduction=reduction, **extras)
     p = softmax(logits)
     upstream = upstream_of_examples(y_bar, labels.shape, reduction)
     z_bar = np.empty(logits.shape)
@@ -46,6 +55,57 @@ def softmax_cross_entropy_backward(
                 others += p[(*index, j)]
         z_bar[(*index, label)] = -upstream[index] * others
     return z_bar, None
+
+
+def extended_cross_entropy_backward(
+    args: Arguments,
+    y_bar: Array,
+    *,
+    reduction: str,
+    ignore: int | None,
+    smoothing: float,
+    z_loss: float,
+) -> tuple[Array, None]:
+    """Smoothing: a mixture of the gradients for every label; z-loss: 2 z_loss log_sum p."""
+    logits, labels = float64(args[0]), np.asarray(args[1])
+    p, classes = softmax(logits), logits.shape[-1]
+    counted = np.ones(labels.shape, bool) if ignore is None else labels != ignore
+    upstream = upstream_of_examples(y_bar, labels.shape, reduction)
+    if ignore is not None and reduction == "mean":
+        upstream = np.full(labels.shape, float64(y_bar) / max(np.sum(counted), 1))
+    z_bar = np.zeros(logits.shape)
+    for index in np.ndindex(labels.shape):
+        if not counted[index]:
+            continue
+        z = logits[index]
+        log_sum = np.max(z) + np.log(sum(np.exp(z - np.max(z))))
+        for target in range(classes):
+            weight = smoothing / classes + (1.0 - smoothing) * (target == labels[index])
+            for j in range(classes):
+                others = p[index].sum() - p[(*index, j)]
+                slope = -others if j == target else p[(*index, j)]
+                z_bar[(*index, j)] += upstream[index] * weight * slope
+        z_bar[index] += upstream[index] * 2.0 * z_loss * log_sum * p[index]
+    return z_bar, None
+
+
+def soft_cross_entropy_backward(
+    args: Arguments, y_bar: Array, *, reduction: str = "mean"
+) -> tuple[Array, Array]:
+    """z_bar_j = p_j sum_i t_i - t_j and t_bar_j = -log p_j, entry by entry."""
+    logits, targets = float64(args[0]), float64(args[1])
+    p = softmax(logits)
+    upstream = upstream_of_examples(y_bar, logits.shape[:-1], reduction)
+    z_bar, t_bar = np.zeros(logits.shape), np.empty(logits.shape)
+    for index in np.ndindex(upstream.shape):
+        z = logits[index]
+        log_sum = np.log(sum(np.exp(z - np.max(z))))
+        for j in range(len(z)):
+            t_bar[(*index, j)] = upstream[index] * (log_sum - (z[j] - np.max(z)))
+            for i in range(len(z)):
+                slope = p[(*index, j)] - (i == j)
+                z_bar[(*index, j)] += upstream[index] * targets[(*index, i)] * slope
+    return z_bar, t_bar
 
 
 def svm_backward(
@@ -97,6 +157,7 @@ def l1_backward(args: Arguments, y_bar: Array, *, strength: float = 1.0) -> tupl
 
 BACKWARD: dict[str, Callable] = {
     "softmax_cross_entropy": softmax_cross_entropy_backward,
+    "soft_cross_entropy": soft_cross_entropy_backward,
     "svm": svm_backward,
     "half_squared_error": half_squared_error_backward,
     "l2": l2_backward,

@@ -28,11 +28,19 @@ def reduce_examples(losses: Array, reduction: str) -> Array:
 
 
 def softmax_cross_entropy(
-    logits: ArrayLike, labels: NDArray[np.integer], *, reduction: str = "mean"
+    logits: ArrayLike,
+    labels: NDArray[np.integer],
+    *,
+    reduction: str = "mean",
+    ignore: int | None = None,
+    smoothing: float = 0.0,
+    z_loss: float = 0.0,
 ) -> Array:
     """-log softmax(z)_label = log(sum_j exp(z_j)) - z_label.
 
     With the largest logit m: (m - z_label) + log(1 + sum over the others of exp(z_j - m)).
+    With smoothing e: (1 - e) of that and e times the mean over all labels; the z-loss adds
+    z_loss * log(sum_j exp(z_j))^2. An ignored label costs 0 and does not count in the mean.
     Shapes: (*batch, v), (*batch) -> () or (*batch).
     """
     logits, labels = float64(logits), np.asarray(labels)
@@ -44,7 +52,27 @@ def softmax_cross_entropy(
             if z[j] > z[top]:
                 top = j
         others = sum(np.exp(z[j] - z[top]) for j in range(len(z)) if j != top)
-        losses[index] = (z[top] - z[labels[index]]) + np.log1p(others)
+        if labels[index] == ignore:
+            losses[index] = 0.0
+            continue
+        costs = [(z[top] - z[j]) + np.log1p(others) for j in range(len(z))]
+        uniform = sum(costs) / len(z) if smoothing else 0.0
+        log_sum = z[top] + np.log1p(others) if z_loss else 0.0
+        own = (1.0 - smoothing) * costs[labels[index]]
+        losses[index] = own + smoothing * uniform + z_loss * log_sum**2
+    if ignore is not None and reduction == "mean":
+        return float64(reduce_examples(losses, "sum") / max(np.sum(labels != ignore), 1))
+    return reduce_examples(losses, reduction)
+
+
+def soft_cross_entropy(logits: ArrayLike, targets: ArrayLike, *, reduction: str = "mean") -> Array:
+    """-sum_j t_j log softmax(z)_j. Shapes: (*batch, v), (*batch, v) -> () or (*batch)."""
+    logits, targets = float64(logits), float64(targets)
+    losses = np.zeros(logits.shape[:-1])
+    for index in np.ndindex(losses.shape):
+        for j in range(logits.shape[-1]):
+            cost = softmax_cross_entropy(logits[index], np.asarray(j), reduction="none")
+            losses[index] += targets[(*index, j)] * cost
     return reduce_examples(losses, reduction)
 
 
@@ -99,6 +127,7 @@ def l1(w: ArrayLike, *, strength: float = 1.0) -> Array:
 
 DEFINITIONS: dict[str, Callable] = {
     "softmax_cross_entropy": softmax_cross_entropy,
+    "soft_cross_entropy": soft_cross_entropy,
     "svm": svm,
     "half_squared_error": half_squared_error,
     "l2": l2,

@@ -187,7 +187,7 @@ def test_sharded_weights_on_an_explicit_mesh(op: Op) -> None:
 MODELS = {op.name for op in families()["models"]}
 BROADCASTING = {"prelu", "clamp", "where"}
 BATCHED = {"x", "positions", "tokens", "y", "residual", "labels", "logits", "scores", "target"}
-BATCHED |= {"h0", "c0", "h", "c", "lengths"}
+BATCHED |= {"h0", "c0", "h", "c", "lengths", "targets"}
 
 
 @pytest.mark.parametrize("name", [name for name in OPS if name not in MODELS])

@@ -2,12 +2,13 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array
 
-from purebp.benchmark.case import Case, integers, normal
-from purebp.losses import half_squared_error, l1, l2, softmax_cross_entropy, svm
+from purebp.benchmark.case import Case, integers, normal, positive
+from purebp.losses import half_squared_error, l1, l2, soft_cross_entropy, softmax_cross_entropy, svm
 
 FEW_CLASSES = (normal(8192, 10, scale=2), integers(8192, below=10))
 SOME_CLASSES = (normal(1024, 1000, scale=2), integers(1024, below=1000))
@@ -17,6 +18,15 @@ VOCABULARY = (normal(512, 32768, scale=2), integers(512, below=32768))
 
 def optax_cross_entropy(logits: Array, labels: Array) -> Array:
     return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, labels))
+
+
+def optax_smoothed_cross_entropy(logits: Array, labels: Array) -> Array:
+    smooth = optax.smooth_labels(jax.nn.one_hot(labels, logits.shape[-1]), 0.1)
+    return jnp.mean(optax.softmax_cross_entropy(logits, smooth))
+
+
+def optax_soft_cross_entropy(logits: Array, targets: Array) -> Array:
+    return jnp.mean(optax.softmax_cross_entropy(logits, targets))
 
 
 def plain_svm(scores: Array, labels: Array) -> Array:
@@ -90,6 +100,23 @@ CASES = (
         torch=torch_cross_entropy,
         more_memory=ONE_MORE,
         label="10 classes",
+    ),
+    Case(
+        softmax_cross_entropy,
+        optax_smoothed_cross_entropy,
+        "optax, smoothed labels",
+        SMALL,
+        SOME_CLASSES,
+        options={"smoothing": 0.1},
+        more_memory=ONE_MORE,
+        label="smoothing",
+    ),
+    Case(
+        soft_cross_entropy,
+        optax_soft_cross_entropy,
+        "optax.softmax_cross_entropy",
+        (normal(64, 10), positive(64, 10)),
+        (normal(1024, 1000), positive(1024, 1000)),
     ),
     Case(
         svm, plain_svm, "jnp, margins set to 0 at the label", SMALL, SOME_CLASSES, torch=torch_svm

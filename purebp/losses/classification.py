@@ -8,6 +8,7 @@ from jaxtyping import Array, Bool, Float, Integer
 
 from purebp.compat import explicit_sharding
 from purebp.errors import ShapeError
+from purebp.losses.extras import Extras, check_extras, counted_labels
 from purebp.losses.reduction import (
     REDUCTIONS,
     Reduction,
@@ -25,29 +26,38 @@ def softmax_cross_entropy_definition(
     labels: Integer[Array, "*batch"],
     *,
     reduction: Reduction = "mean",
+    ignore: int | None = None,
+    smoothing: float = 0.0,
+    z_loss: float = 0.0,
 ) -> Float[Array, "..."]:
     """loss = -ln p_t, p = softmax(logits) and t the label of each example.
 
     Maths: loss = ln sum_j e^{z_j} - z_t; z_bar_j = loss_bar p_j for j != t, and
         z_bar_t = -loss_bar sum_{j != t} p_j, which is p_t - 1 without the cancellation where p_t
         is near 1. The definition is ln(1 + sum_{j != t} e^{z_j - z_t}) for the same reason.
+        smoothing, z_loss: see `Extras`. ignore: the loss of an example with this label is 0, its
+        gradient too, and the mean is that of the others (0 if there are none): so padding in a
+        batch of sequences does not count.
     Shapes: logits (*batch, v), labels (*batch); loss () or (*batch) without reduction, in nats.
     Residuals: e^{z_j - max z} with 0 for the label, in place of the logits; the labels; and of
         each example the label's own term and the sum of the others. So the backward pass is one
         product, without a second exp, and p_t - 1 keeps its digits.
     Kinks: none.
     Raises: ShapeError if labels do not fit the logits or there are no classes, DtypeError for
-        labels that are not integers, OptionError for an unknown reduction. Labels have to be from
-        0 to v - 1: for others loss and gradient are nan.
+        labels that are not integers, OptionError for an unknown option. Labels have to be from
+        0 to v - 1, or `ignore`: for others loss and gradient are nan.
     Source: CS231n, lecture 3; derived by hand.
     """
     z = widen(logits)
+    labels, counted = counted_labels(labels, ignore)
     others = labels[..., None] != jnp.arange(z.shape[-1])
     gaps = jnp.where(others, z - jnp.take_along_axis(z, _index(labels, z), axis=-1), 0)
     largest = lax.stop_gradient(jnp.max(gaps, axis=-1, keepdims=True))
     ratios = jnp.sum(jnp.where(others, jnp.exp(gaps - largest), 0), axis=-1)
     losses = largest[..., 0] + jnp.log1p(jnp.expm1(-largest[..., 0]) + ratios)
-    return reduce_examples(losses, reduction).astype(logits.dtype)
+    if smoothing or z_loss:
+        losses = Extras(smoothing, z_loss).define(losses, z)
+    return reduce_examples(losses, reduction, counted).astype(logits.dtype)
 
 
 class CrossEntropyResiduals(NamedTuple):
@@ -55,13 +65,21 @@ class CrossEntropyResiduals(NamedTuple):
     labels: Integer[Array, "*batch"]
     own: Float[Array, "*batch 1"]
     others: Float[Array, "*batch 1"]
+    lse: Float[Array, "*batch 1"] | None
     logits: Spec
 
 
 def softmax_cross_entropy_fwd(
-    logits: Array, labels: Array, *, reduction: Reduction = "mean"
+    logits: Array,
+    labels: Array,
+    *,
+    reduction: Reduction = "mean",
+    ignore: int | None = None,
+    smoothing: float = 0.0,
+    z_loss: float = 0.0,
 ) -> tuple[Array, CrossEntropyResiduals]:
-    z = widen(logits)
+    z, given = widen(logits), labels
+    labels, counted = counted_labels(labels, ignore)
     largest = lax.stop_gradient(jnp.max(z, axis=-1, keepdims=True))
     target = _at_label(z, labels) - largest
     terms = _put_at_label(jnp.exp(z - largest), labels, 0)
@@ -69,22 +87,48 @@ def softmax_cross_entropy_fwd(
     likely = own >= others
     near = jnp.log1p(others / jnp.where(likely, own, 1))
     losses = jnp.where(likely, near, jnp.log(own + others) - target)[..., 0]
-    loss = reduce_examples(losses, reduction).astype(logits.dtype)
-    return loss, CrossEntropyResiduals(terms, labels, own, others, spec_of(logits))
+    lse = None
+    if smoothing or z_loss:
+        lse = largest + jnp.log(own + others)
+        losses = Extras(smoothing, z_loss).add(losses, z, lse)
+    loss = reduce_examples(losses, reduction, counted).astype(logits.dtype)
+    return loss, CrossEntropyResiduals(terms, given, own, others, lse, spec_of(logits))
 
 
 def softmax_cross_entropy_bwd(
-    res: CrossEntropyResiduals, loss_bar: Array, *, reduction: Reduction = "mean"
+    res: CrossEntropyResiduals,
+    loss_bar: Array,
+    *,
+    reduction: Reduction = "mean",
+    ignore: int | None = None,
+    smoothing: float = 0.0,
+    z_loss: float = 0.0,
 ) -> tuple[Array, None]:
-    terms, labels, own, others, logits = res
-    scale = spread_over_examples(loss_bar, labels.shape, reduction) / (own + others)
-    z_bar = _put_at_label(terms * scale, labels, -others * scale)
+    terms, labels, own, others, lse, logits = res
+    labels, counted = counted_labels(labels, ignore)
+    share = spread_over_examples(loss_bar, labels.shape, reduction, counted)
+    scale = share / (own + others)
+    if lse is None:
+        z_bar = _put_at_label(terms * scale, labels, -others * scale)
+    else:
+        factor, less = Extras(smoothing, z_loss).factors(share, lse, logits.shape[-1])
+        at_label = Extras(smoothing, z_loss).at_label(scale, own, others, lse, logits.shape[-1])
+        z_bar = _put_at_label(terms * scale * factor - less, labels, at_label)
     return z_bar.astype(logits.dtype), None
 
 
-def check_softmax_cross_entropy(logits: Array, labels: Array, *, reduction: str) -> None:
-    """Raise for an unknown reduction, and for logits without classes."""
+def check_softmax_cross_entropy(
+    logits: Array,
+    labels: Array,
+    *,
+    reduction: str,
+    ignore: int | None,
+    smoothing: float,
+    z_loss: float,
+) -> None:
+    """Raise for an unknown reduction or wrong options, and for logits without classes."""
     check_reduction("softmax_cross_entropy", reduction)
+    check_extras("softmax_cross_entropy", ignore, smoothing, z_loss)
     _check_classes("softmax_cross_entropy", "logits", logits)
 
 
@@ -112,7 +156,12 @@ softmax_cross_entropy = Op(
     softmax_cross_entropy_fwd,
     softmax_cross_entropy_bwd,
     definition=softmax_cross_entropy_definition,
-    options={"reduction": REDUCTIONS},
+    options={
+        "reduction": REDUCTIONS,
+        "ignore": (None, 1),
+        "smoothing": (0.0, 0.1),
+        "z_loss": (0.0, 0.05),
+    },
     domains={"labels": index_below("v")},
     check=check_softmax_cross_entropy,
     tolerance=conditioned("e^(z - max) magnifies the rounding of z - max"),

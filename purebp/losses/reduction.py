@@ -13,20 +13,34 @@ Reduction = Literal["mean", "sum", "none"]
 REDUCTIONS = ("mean", "sum", "none")
 
 
-def reduce_examples(losses: Array, reduction: str) -> Array:
-    """The mean, the sum or all of the examples' losses."""
+def reduce_examples(losses: Array, reduction: str, counted: Array | None = None) -> Array:
+    """The mean, the sum or all of the examples' losses; those that do not count are 0."""
+    if counted is not None:
+        losses = jnp.where(counted, losses, 0)
+        if reduction == "mean":
+            return jnp.sum(losses) / _number(counted)
     if reduction == "none":
         return losses
     return jnp.mean(losses) if reduction == "mean" else jnp.sum(losses)
 
 
-def spread_over_examples(loss_bar: Array, examples: tuple[int, ...], reduction: str) -> Array:
+def spread_over_examples(
+    loss_bar: Array, examples: tuple[int, ...], reduction: str, counted: Array | None = None
+) -> Array:
     """The cotangent of each example's loss, ready to multiply (examples, features)."""
     wide = widen(loss_bar)
+    if counted is not None:
+        share = wide / _number(counted) if reduction == "mean" else wide
+        return jnp.where(counted, share, 0)[..., None]
     if reduction == "none":
         return wide[..., None]
     share = wide / math.prod(examples) if reduction == "mean" else wide
     return jnp.broadcast_to(share, (*examples, 1))
+
+
+def _number(counted: Array) -> Array:
+    """How many examples count, at least 1: the mean of none is 0."""
+    return jnp.maximum(jnp.sum(counted), 1)
 
 
 def check_reduction(op: str, reduction: str) -> None:

@@ -133,6 +133,15 @@ CASES = [
     ("embedding", (np.array([[2, 0], [2, 1]]), normal(4, 3)), {}),
     *(("softmax_cross_entropy", (normal(3, 4), LABELS), {"reduction": r}) for r in ("mean", "sum")),
     ("softmax_cross_entropy", (normal(3, 1, 4), LABELS[:, None]), {"reduction": "none"}),
+    *(
+        ("softmax_cross_entropy", (normal(3, 4), LABELS), {"ignore": 2, "reduction": r, **more})
+        for r, more in (("mean", {"smoothing": 0.2}), ("none", {"z_loss": 0.3}))
+    ),
+    ("softmax_cross_entropy", (normal(3, 4), LABELS), {"smoothing": 0.2, "z_loss": 0.1}),
+    *(
+        ("soft_cross_entropy", (normal(3, 4), positive(3, 4)), {"reduction": r})
+        for r in ("mean", "none")
+    ),
     *(("svm", (normal(3, 4), LABELS), {"reduction": r}) for r in ("mean", "sum", "none")),
     ("svm", (normal(3, 4), LABELS), {"margin": 0.3}),
     *(
