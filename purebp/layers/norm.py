@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from purebp.blocks import by_blocks
 from purebp.errors import OptionError, ShapeError
 from purebp.numerics import widen
 from purebp.op import POSITIVE, Op, conditioned
@@ -89,12 +90,31 @@ def layer_norm_fwd(
 
 def layer_norm_bwd(res: Normalized, y_bar: Array) -> tuple[Array, Array, Array]:
     x, mean, r, gamma, beta = res
+    rows = tuple(each.reshape(-1, each.shape[-1]) for each in (y_bar, x, mean, r))
+    x_bar, (gamma_bar, beta_bar) = by_blocks(_layer_norm_rows, rows, (gamma,))
+    return x_bar.reshape(x.shape), gamma_bar.astype(gamma.dtype), beta_bar.astype(beta.dtype)
+
+
+def _layer_norm_rows(
+    y_bar: Array, x: Array, mean: Array, r: Array, gamma: Array
+) -> tuple[Array, tuple[Array, Array]]:
+    """x_bar, and the sums over the rows for gamma_bar and beta_bar. Sums are products with ones."""
     wide = widen(y_bar)
     x_hat = (widen(x) - mean) * r
-    examples = tuple(range(x.ndim - 1))
-    x_bar = normalize_x_bar(x_hat, r, wide * gamma, (-1,))
-    gamma_bar, beta_bar = jnp.sum(wide * x_hat, axis=examples), jnp.sum(wide, axis=examples)
-    return x_bar.astype(x.dtype), gamma_bar.astype(gamma.dtype), beta_bar.astype(beta.dtype)
+    slopes = wide * x_hat
+    rows, features = x.shape
+    weights = jnp.stack([gamma.astype(wide.dtype), jnp.ones(features, wide.dtype)], axis=1)
+    g_mean = _product(wide, weights[:, :1]) / features
+    slope = _product(slopes, weights[:, :1]) / features
+    centre = _product(x_hat, weights[:, 1:]) / features
+    x_bar = r * (wide * gamma - g_mean - (x_hat - centre) * slope)
+    ones = jnp.ones((1, rows), wide.dtype)
+    sums = _product(ones, slopes)[0], _product(ones, wide)[0]
+    return x_bar.astype(x.dtype), sums
+
+
+def _product(a: Array, b: Array) -> Array:
+    return jnp.matmul(a, b, precision=lax.Precision.HIGHEST)
 
 
 def check_layer_norm(x: Array, gamma: Array, beta: Array, *, eps: float) -> None:
