@@ -56,7 +56,63 @@ def rope(
     return y
 
 
+def keys_of(
+    i: int, count: int, length: int | None, causal: bool, window: int | tuple[int, int] | None
+) -> list[int]:
+    """The keys that query i sees, out of `count`."""
+    seen = range(count if length is None else min(length, count))
+    if causal:
+        seen = [j for j in seen if j <= i]
+    if window is not None:
+        left, right = (window, window) if isinstance(window, int) else window
+        seen = [j for j in seen if i - left <= j <= i + right]
+    return list(seen)
+
+
+def attention_row(
+    query: Array, keys: Array, *, scale: float, softcap: float | None
+) -> tuple[list[float], list[float]]:
+    """For one query the scores of its keys (after the softcap), and their softmax."""
+    scores = [scale * sum(a * b for a, b in zip(query, key, strict=True)) for key in keys]
+    if softcap is not None:
+        scores = [softcap * np.tanh(score / softcap) for score in scores]
+    powers = [np.exp(score - max(scores)) for score in scores]
+    return scores, [power / sum(powers) for power in powers]
+
+
+def dot_product_attention(
+    q: ArrayLike,
+    k: ArrayLike,
+    v: ArrayLike,
+    lengths: ArrayLike | None = None,
+    *,
+    causal: bool = False,
+    window: int | tuple[int, int] | None = None,
+    softcap: float | None = None,
+    scale: float | None = None,
+    block: int | None = None,
+) -> Array:
+    """For each query the mean of the values it sees, weighted by the softmax of its scores.
+
+    `block` changes nothing: it is how purebp cuts the work.
+    Shapes: (*batch, t, h, d), twice (*batch, s, g, d), (*batch) -> (*batch, t, h, d).
+    """
+    q, k, v = float64(q), float64(k), float64(v)
+    y = np.zeros(q.shape)
+    factor = q.shape[-1] ** -0.5 if scale is None else scale
+    for *batch, i, head in np.ndindex(q.shape[:-1]):
+        length = None if lengths is None else int(np.asarray(lengths)[tuple(batch)])
+        keys = keys_of(i, k.shape[-3], length, causal, window)
+        own = head // (q.shape[-2] // k.shape[-2])
+        rows = np.array([k[(*batch, j, own)] for j in keys])
+        _, weights = attention_row(q[(*batch, i, head)], rows, scale=factor, softcap=softcap)
+        for j, weight in zip(keys, weights, strict=True):
+            y[(*batch, i, head)] += weight * v[(*batch, j, own)]
+    return y
+
+
 DEFINITIONS: dict[str, Callable] = {
     "embedding": embedding,
     "rope": rope,
+    "dot_product_attention": dot_product_attention,
 }

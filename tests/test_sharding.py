@@ -188,6 +188,7 @@ MODELS = {op.name for op in families()["models"]}
 BROADCASTING = {"prelu", "clamp", "where"}
 BATCHED = {"x", "positions", "tokens", "y", "residual", "labels", "logits", "scores", "target"}
 BATCHED |= {"h0", "c0", "h", "c", "lengths", "targets"}
+BATCHED |= {"q", "k", "v"}
 
 
 @pytest.mark.parametrize("name", [name for name in OPS if name not in MODELS])

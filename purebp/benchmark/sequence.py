@@ -1,4 +1,6 @@
-"""Embedding, positions and gated units, against jnp and jax.nn."""
+"""Attention, embedding, positions and gated units, against jnp and jax.nn."""
+
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -6,7 +8,7 @@ from jaxtyping import Array
 
 from purebp.activations import geglu, glu, swiglu
 from purebp.benchmark.case import Case, integers, normal
-from purebp.layers import embedding, rope
+from purebp.layers import dot_product_attention, embedding, rope
 
 SMALL, LARGE = normal(32, 64), normal(4096, 1024)
 
@@ -40,7 +42,40 @@ def plain_geglu(a: Array, b: Array) -> Array:
     return jax.nn.gelu(a) * b
 
 
+def jax_attention(q: Array, k: Array, v: Array) -> Array:
+    return jax.nn.dot_product_attention(q, k, v, is_causal=True)
+
+
+def jax_window(q: Array, k: Array, v: Array) -> Array:
+    return jax.nn.dot_product_attention(q, k, v, is_causal=True, local_window_size=(256, 0))
+
+
+def torch_attention(torch: Any, q: Any, k: Any, v: Any) -> Any:
+    q, k, v = (x.transpose(1, 2) for x in (q, k, v))
+    y = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+    return y.transpose(1, 2)
+
+
 CASES = (
+    Case(
+        dot_product_attention,
+        jax_attention,
+        "jax.nn.dot_product_attention",
+        (normal(2, 64, 4, 32),) * 3,
+        (normal(1, 2048, 8, 64),) * 3,
+        options={"causal": True},
+        torch=torch_attention,
+        label="causal",
+    ),
+    Case(
+        dot_product_attention,
+        jax_window,
+        "jax.nn.dot_product_attention",
+        (normal(2, 64, 4, 32), normal(2, 64, 2, 32), normal(2, 64, 2, 32)),
+        (normal(1, 2048, 8, 64), normal(1, 2048, 2, 64), normal(1, 2048, 2, 64)),
+        options={"causal": True, "window": (256, 0)},
+        label="window, shared keys",
+    ),
     Case(
         embedding,
         jnp_take,

@@ -2,6 +2,7 @@
 
 from purebp.layers import recurrent
 from purebp.layers.add_norm import add_layer_norm, add_rms_norm
+from purebp.layers.attention import dot_product_attention
 from purebp.layers.conv import conv2d
 from purebp.layers.conv1d import conv1d
 from purebp.layers.conv3d import conv3d
@@ -39,6 +40,7 @@ OPS = (
     embedding,
     rope,
     *recurrent.OPS,
+    dot_product_attention,
 )
 
 __all__ = [
@@ -52,6 +54,7 @@ __all__ = [
     "conv1d",
     "conv2d",
     "conv3d",
+    "dot_product_attention",
     "dropout",
     "embedding",
     "flatten",

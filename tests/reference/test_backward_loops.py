@@ -18,6 +18,7 @@ from reference.numerical import numerical_gradient
 
 MODULES = (gates, elementwise, activations, layers, losses, recurrent)
 DEFINITIONS = {name: f for module in MODULES for name, f in module.DEFINITIONS.items()}
+LENGTHS = np.array([0, 3])
 LABELS = np.array([2, 0, 3])
 
 
@@ -128,6 +129,12 @@ CASES = [
     *((name, (normal(2, 4), normal(2, 4, seed=1)), {}) for name in ("swiglu", "geglu")),
     ("geglu", (normal(3), normal(3, seed=1)), {"approximate": False}),
     *(("glu", (normal(2, 4),), {"axis": axis}) for axis in (-1, 0)),
+    ("dot_product_attention", (normal(3, 2, 4), normal(5, 1, 4), normal(5, 1, 4, seed=1)), {}),
+    (
+        "dot_product_attention",
+        (normal(2, 4, 2, 3), normal(2, 4, 2, 3, seed=1), normal(2, 4, 2, 3, seed=2), LENGTHS),
+        {"causal": True, "window": (2, 0), "softcap": 1.5, "scale": 0.7},
+    ),
     ("rope", (normal(2, 3, 2, 4), np.array([[0, 1, 2], [5, 0, 9]])), {}),
     ("rope", (normal(3, 1, 6),), {"interleaved": True, "base": 10.0}),
     ("embedding", (np.array([[2, 0], [2, 1]]), normal(4, 3)), {}),
