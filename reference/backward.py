@@ -13,6 +13,7 @@ from reference import (
     backward_elementwise,
     backward_gates,
     backward_layers,
+    backward_lines,
     backward_losses,
     backward_recurrent,
 )
@@ -21,6 +22,7 @@ BACKWARD: dict[str, Callable] = {
     **backward_gates.BACKWARD,
     **backward_elementwise.BACKWARD,
     **backward_activations.BACKWARD,
+    **backward_lines.BACKWARD,
     **backward_layers.BACKWARD,
     **backward_losses.BACKWARD,
     **backward_recurrent.BACKWARD,

@@ -21,6 +21,7 @@ from reference import activations as plain_activations
 from reference import elementwise as plain_elementwise
 from reference import gates as plain_gates
 from reference import layers as plain_layers
+from reference import lines as plain_lines
 from reference import losses as plain_losses
 from reference import recurrent as plain_recurrent
 from reference.backward import BACKWARD
@@ -42,6 +43,7 @@ FORWARD: Loops = {
     **plain_elementwise.DEFINITIONS,
     **plain_activations.DEFINITIONS,
     **plain_layers.DEFINITIONS,
+    **plain_lines.DEFINITIONS,
     **plain_losses.DEFINITIONS,
     **plain_recurrent.DEFINITIONS,
     "identity": np.asarray,

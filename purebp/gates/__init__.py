@@ -4,7 +4,10 @@ from purebp.gates import (
     arithmetic,
     comparison,
     copying,
+    cumulative,
+    dispersion,
     exponential,
+    extreme,
     hyperbolic,
     linalg,
     powers,
@@ -15,11 +18,14 @@ from purebp.gates import (
 from purebp.gates.arithmetic import add, div, mul, neg, reciprocal, sqrt, square, sub
 from purebp.gates.comparison import abs, clamp, max, min, where
 from purebp.gates.copying import branch, identity
+from purebp.gates.cumulative import cumlogsumexp, cummax, cummin, cumprod, cumsum
+from purebp.gates.dispersion import norm, std, var
 from purebp.gates.exponential import exp, exp2, expm1, log, log1p, sigmoid, tanh
+from purebp.gates.extreme import reduce_max, reduce_min
 from purebp.gates.hyperbolic import acosh, asinh, atanh, cosh, sinh
 from purebp.gates.linalg import dot, matmul
 from purebp.gates.powers import cbrt, integer_pow, pow, rsqrt
-from purebp.gates.reduction import mean, sum
+from purebp.gates.reduction import logsumexp, mean, prod, sum
 from purebp.gates.special import bessel_i0e, bessel_i1e, digamma, erf, erf_inv, erfc, lgamma
 from purebp.gates.trigonometric import acos, asin, atan, atan2, cos, sin, tan
 
@@ -32,6 +38,9 @@ OPS = (
     *hyperbolic.OPS,
     *special.OPS,
     *reduction.OPS,
+    *extreme.OPS,
+    *dispersion.OPS,
+    *cumulative.OPS,
     *linalg.OPS,
     *copying.OPS,
 )
@@ -54,6 +63,11 @@ __all__ = [
     "clamp",
     "cos",
     "cosh",
+    "cumlogsumexp",
+    "cummax",
+    "cummin",
+    "cumprod",
+    "cumsum",
     "digamma",
     "div",
     "dot",
@@ -68,23 +82,30 @@ __all__ = [
     "lgamma",
     "log",
     "log1p",
+    "logsumexp",
     "matmul",
     "max",
     "mean",
     "min",
     "mul",
     "neg",
+    "norm",
     "pow",
+    "prod",
     "reciprocal",
+    "reduce_max",
+    "reduce_min",
     "rsqrt",
     "sigmoid",
     "sin",
     "sinh",
     "sqrt",
     "square",
+    "std",
     "sub",
     "sum",
     "tan",
     "tanh",
+    "var",
     "where",
 ]

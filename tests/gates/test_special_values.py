@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from purebp.errors import DtypeError, OptionError
+from purebp.errors import DtypeError, OptionError, ShapeError
 from purebp.gates import (
     asinh,
     atan2,
@@ -13,13 +13,25 @@ from purebp.gates import (
     cbrt,
     clamp,
     cosh,
+    cumlogsumexp,
+    cummax,
+    cummin,
+    cumprod,
+    cumsum,
     digamma,
     erf_inv,
     erfc,
     exp2,
     integer_pow,
+    logsumexp,
+    norm,
     pow,
+    prod,
+    reduce_max,
+    reduce_min,
     sinh,
+    std,
+    var,
     where,
 )
 from reference.precise import MP
@@ -102,3 +114,55 @@ def test_the_exponent_of_integer_pow_is_an_integer() -> None:
         integer_pow(jnp.ones(2), exponent=0.5)
     assert slopes(integer_pow.with_options(exponent=0), 0) == [0]
     assert slopes(integer_pow.with_options(exponent=1), 0) == [1]
+
+
+def test_a_row_that_is_masked_altogether_has_gradient_zero() -> None:
+    x = jnp.array([[-jnp.inf, -jnp.inf], [0.0, -jnp.inf]])
+    y, res = logsumexp.with_options(axis=-1).fwd(x)
+    assert y.tolist() == [-np.inf, 0]
+    assert logsumexp.bwd(res, jnp.ones(2))[0].tolist() == [[0, 0], [1, 0]]
+    y, res = cumlogsumexp.fwd(x)
+    assert y.tolist() == [[-np.inf, -np.inf], [0, 0]]
+    assert cumlogsumexp.bwd(res, jnp.ones((2, 2)))[0].tolist() == [[0, 0], [2, 0]]
+
+
+def test_products_with_zeros() -> None:
+    x = jnp.array([[2.0, 3.0, 0.0, 5.0], [0.0, 3.0, 0.0, 5.0], [2.0, 1.0, 1.0, 5.0]])
+    assert jax.vmap(jax.grad(prod))(x).tolist() == [[0, 0, 30, 0], [0] * 4, [5, 10, 10, 2]]
+    bars = cumprod.bwd(cumprod.fwd(x)[1], jnp.ones_like(x))[0]
+    assert bars.tolist() == [[4, 2, 36, 0], [4, 0, 0, 0], [8, 14, 12, 2]]
+
+
+def test_dispersion_of_equal_entries_has_gradient_zero() -> None:
+    x = jnp.full(4, 3.0)  # JAX: nan for each
+    assert jax.grad(std)(x).tolist() == jax.grad(var)(x).tolist() == [0] * 4
+    assert jax.grad(norm)(jnp.zeros(3)).tolist() == [0] * 3
+    for op in (var, std, norm):
+        y, res = op.fwd(jnp.array([1.0, np.nan]))
+        assert np.isnan(y)
+        assert np.isnan(op.bwd(res, 1.0)[0]).all()
+    x = jnp.array([1e4 + 1, 1e4 - 1])
+    assert (float(var(x)), float(std(x, ddof=1))) == pytest.approx((1, 2**0.5))
+
+
+def test_ties_of_the_extremes() -> None:
+    x = jnp.array([1.0, 3.0, 3.0, 2.0, 3.0])
+    np.testing.assert_allclose(jax.grad(reduce_max)(x), [0, 1 / 3, 1 / 3, 0, 1 / 3])
+    assert jax.grad(reduce_min)(x).tolist() == [1, 0, 0, 0, 0]
+    assert jax.grad(lambda x: jnp.sum(cummax(x)))(x).tolist() == [1, 4, 0, 0, 0]
+    assert jax.grad(lambda x: jnp.sum(cummin(x)))(x).tolist() == [5, 0, 0, 0, 0]
+
+
+def test_axes_that_are_not_there_are_refused() -> None:
+    for op in (logsumexp, prod, reduce_max, var, norm, cumsum, cummax):
+        with pytest.raises(OptionError, match="axis is 2"):
+            op(jnp.ones((2, 3)), axis=2)
+    with pytest.raises(ShapeError, match="at least one axis"):
+        cumsum(1.0)
+
+
+def test_sixteen_bits_are_added_and_multiplied_in_float32() -> None:
+    x = jnp.ones(4096, jnp.bfloat16)
+    assert cumsum(x)[-1] == 4096
+    assert norm(x) == 64
+    assert cumsum(x).dtype == norm(x).dtype == jnp.bfloat16

@@ -3,20 +3,12 @@
 import numpy as np
 import pytest
 
-from reference import (
-    activations,
-    convolutions,
-    elementwise,
-    gates,
-    layers,
-    losses,
-    recurrent,
-)
+from reference import (activations, convolutions, elementwise, gates, layers, lines, losses, recurrent)
 from reference.backward import BACKWARD
 from reference.backward_convolutions import conv2d_backward_as_convolutions
 from reference.numerical import numerical_gradient
 
-MODULES = (gates, elementwise, activations, layers, losses, recurrent)
+MODULES = (gates, elementwise, activations, layers, losses, recurrent, lines)
 DEFINITIONS = {name: f for module in MODULES for name, f in module.DEFINITIONS.items()}
 LENGTHS = np.array([0, 3])
 LABELS = np.array([2, 0, 3])
@@ -48,6 +40,17 @@ CASES = [
     ("sum", (normal(2, 3, 2),), {"axis": (0, 2), "keepdims": True}),
     ("mean", (normal(2, 3, 2),), {"axis": (0, -1)}),
     ("mean", (normal(2, 3, 2),), {"axis": 1, "keepdims": True}),
+    *(
+        (name, (normal(2, 3),), options)
+        for name in ("logsumexp", "prod", "reduce_max", "reduce_min", "var", "std", "norm")
+        for options in ({}, {"axis": 1}, {"axis": (0,), "keepdims": True})
+    ),
+    *((name, (normal(2, 3),), {"ddof": 1}) for name in ("var", "std")),
+    *(
+        (name, (normal(3, 4),), options)
+        for name in ("cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp")
+        for options in ({}, {"axis": 0}, {"reverse": True})
+    ),
     ("dot", (normal(2, 3), normal(2, 3, seed=1)), {}),
     ("matmul", (normal(2, 3), normal(3, 4)), {}),
     ("matmul", (normal(2, 1, 2, 3), normal(4, 3, 2)), {}),

@@ -9,22 +9,13 @@ import numpy as np
 import pytest
 
 import reference
-from reference import (
-    activations,
-    convolutions,
-    elementwise,
-    gates,
-    layers,
-    losses,
-    norms,
-    worked_examples,
-)
+from reference import (activations, convolutions, elementwise, gates, layers, lines, losses, norms, worked_examples)
 from reference.backward import BACKWARD
 from reference.precise import MP
 from reference.precise import PRECISE as PRECISE_REST
 from reference.precise_gates import INTERVALS, PRECISE_GATES
 
-MODULES = (gates, elementwise, activations, layers, losses)
+MODULES = (gates, elementwise, lines, activations, layers, losses)
 DEFINITIONS = {name: f for module in MODULES for name, f in module.DEFINITIONS.items()}
 
 
