@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from reference import (activations, convolutions, elementwise, gates, layers, lines, losses, recurrent)
+from reference import (
+    activations,
+    convolutions,
+    elementwise,
+    gates,
+    layers,
+    lines,
+    losses,
+    recurrent,
+)
 from reference.backward import BACKWARD
 from reference.backward_convolutions import conv2d_backward_as_convolutions
 from reference.numerical import numerical_gradient

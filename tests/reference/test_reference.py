@@ -9,7 +9,17 @@ import numpy as np
 import pytest
 
 import reference
-from reference import (activations, convolutions, elementwise, gates, layers, lines, losses, norms, worked_examples)
+from reference import (
+    activations,
+    convolutions,
+    elementwise,
+    gates,
+    layers,
+    lines,
+    losses,
+    norms,
+    worked_examples,
+)
 from reference.backward import BACKWARD
 from reference.precise import MP
 from reference.precise import PRECISE as PRECISE_REST
