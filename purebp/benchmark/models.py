@@ -10,8 +10,9 @@ from jax import lax
 from jaxtyping import Array
 
 from purebp.benchmark.case import Case, Inputs, first_params, integers, normal
+from purebp.benchmark.recurrent import scan_lstm
 from purebp.losses import softmax_cross_entropy
-from purebp.models import conv_net, n_layer_net, two_layer_net, with_loss
+from purebp.models import char_lstm, conv_net, n_layer_net, two_layer_net, with_loss
 from purebp.models.model import Model
 
 
@@ -48,6 +49,15 @@ def plain_conv_net(params: Any, x: Array, labels: Array) -> Any:
         x = lax.reduce_window(x, -jnp.inf, lax.max, (1, 1, 2, 2), (1, 1, 2, 2), "VALID")
     scores = plain_affine(params["affine1"], x.reshape(x.shape[0], -1))
     return cross_entropy(scores, labels), ({}, scores)
+
+
+def plain_char_lstm(params: Any, tokens: Array, labels: Array) -> Any:
+    layer = params["lstm1"]
+    zeros = jnp.zeros((tokens.shape[0], layer["w_h"].shape[0]))
+    x = params["embedding"]["table"][tokens]
+    y, h, c = scan_lstm(x, zeros, zeros, layer["w_x"], layer["w_h"], layer["b"])
+    scores = plain_affine(params["affine1"], y)
+    return cross_entropy(scores, labels), ({"lstm1": {"h": h, "c": c}}, scores)
 
 
 def torch_cross_entropy(torch: Any, scores: Any, labels: Any) -> Any:
@@ -92,6 +102,8 @@ def step_case(model: Model, plain: Any, torch: Any, batch: int, train: bool = Fa
     )
 
 
+CHAR_LSTM = char_lstm(256, 64, 128)
+
 CASES = (
     step_case(
         two_layer_net(784, 512, 10),
@@ -105,6 +117,13 @@ CASES = (
         partial(torch_dense, hidden=2, norm=True),
         batch=256,
         train=True,
+    ),
+    Case(
+        with_loss(CHAR_LSTM, softmax_cross_entropy),
+        plain_char_lstm,
+        "lax.scan of the cell and optax",
+        (first_params(CHAR_LSTM), *[integers(2, 8, below=256)] * 2),
+        (first_params(CHAR_LSTM), *[integers(16, 64, below=256)] * 2),
     ),
     step_case(
         conv_net((3, 32, 32), 10, filters=(32, 64)), plain_conv_net, torch_conv_net, batch=64

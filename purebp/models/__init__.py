@@ -1,21 +1,24 @@
 """Models: whole networks. Their backward pass is that of their layers, in reverse."""
 
-from purebp.models import dense, images, loss
+from purebp.models import dense, images, loss, recurrent
 from purebp.models.dense import linear_classifier, n_layer_net, two_layer_net
 from purebp.models.images import conv_net, lenet5
 from purebp.models.inspection import dead_relus, gradient_norms, layer_outputs
 from purebp.models.layer import Layer, Weight
 from purebp.models.loss import LossAux, with_loss
 from purebp.models.model import Model
+from purebp.models.recurrent import RecurrentModel, char_lstm
 
-OPS = (*dense.OPS, *images.OPS, *loss.OPS)
+OPS = (*dense.OPS, *images.OPS, *loss.OPS, *recurrent.OPS)
 
 __all__ = [
     "OPS",
     "Layer",
     "LossAux",
     "Model",
+    "RecurrentModel",
     "Weight",
+    "char_lstm",
     "conv_net",
     "dead_relus",
     "gradient_norms",

@@ -158,6 +158,7 @@ def test_ops_are_one_instance_of_each_network():
         "conv_net",
         "lenet5",
         "two_layer_net_with_svm",
+        "char_lstm",
     ]
 
 
