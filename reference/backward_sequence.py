@@ -5,7 +5,15 @@ from collections.abc import Callable
 import numpy as np
 
 from reference.backward_gates import Arguments
-from reference.sequence import attention_row, keys_of, pair_of, rotation_angle
+from reference.sequence import (
+    attention_row,
+    dot_product_attention,
+    keys_of,
+    pair_of,
+    project,
+    rope,
+    rotation_angle,
+)
 from reference.shapes import Array, float64
 
 
@@ -19,13 +27,11 @@ def embedding_backward(args: Arguments, y_bar: Array) -> tuple[None, Array]:
     return None, table_bar
 
 
-def rope_backward(
-    args: Arguments, y_bar: Array, *, base: float = 10000.0, interleaved: bool = False
-) -> tuple[Array, None] | tuple[Array]:
+def turn_back(
+    y_bar: Array, positions: Array | None, *, base: float, interleaved: bool = False
+) -> Array:
     """y = R x with a matrix of cos and sin for each pair, so x_bar = R^T y_bar."""
-    y_bar = float64(y_bar)
-    given = args[1] if len(args) > 1 else None
-    places = np.arange(y_bar.shape[-3]) if given is None else np.asarray(given)
+    places = np.arange(y_bar.shape[-3]) if positions is None else np.asarray(positions)
     places = np.broadcast_to(places, y_bar.shape[:-2])
     x_bar, d = np.empty(y_bar.shape), y_bar.shape[-1]
     for index in np.ndindex(y_bar.shape[:-1]):
@@ -35,24 +41,32 @@ def rope_backward(
             g1, g2 = y_bar[(*index, first)], y_bar[(*index, second)]
             x_bar[(*index, first)] = np.cos(angle) * g1 + np.sin(angle) * g2
             x_bar[(*index, second)] = np.cos(angle) * g2 - np.sin(angle) * g1
-    return (x_bar, None) if len(args) > 1 else (x_bar,)
+    return x_bar
 
 
-def dot_product_attention_backward(
-    args: Arguments,
+def rope_backward(
+    args: Arguments, y_bar: Array, *, base: float = 10000.0, interleaved: bool = False
+) -> tuple[Array | None, ...]:
+    """Each pair turns back."""
+    given = args[1] if len(args) > 1 else None
+    return (turn_back(float64(y_bar), given, base=base, interleaved=interleaved), None)[: len(args)]
+
+
+def attention_bars(
+    q: Array,
+    k: Array,
+    v: Array,
     y_bar: Array,
+    lengths: Array | None = None,
     *,
-    causal: bool = False,
-    window: int | tuple[int, int] | None = None,
+    causal: bool,
+    window: int | tuple[int, int] | None,
     softcap: float | None = None,
     scale: float | None = None,
-    block: int | None = None,
-) -> tuple[Array | None, ...]:
+) -> tuple[Array, Array, Array]:
     """Query by query: weights, softmax, softcap and scores from right to left."""
-    q, k, v, y_bar = (float64(each) for each in (*args[:3], y_bar))
     q_bar, k_bar, v_bar = np.zeros(q.shape), np.zeros(k.shape), np.zeros(v.shape)
     factor = q.shape[-1] ** -0.5 if scale is None else scale
-    lengths = args[3] if len(args) > 3 else None
     for *batch, i, head in np.ndindex(q.shape[:-1]):
         length = None if lengths is None else int(np.asarray(lengths)[tuple(batch)])
         keys = keys_of(i, k.shape[-3], length, causal, window)
@@ -69,11 +83,73 @@ def dot_product_attention_backward(
             v_bar[(*batch, j, own)] += w * upstream
             q_bar[(*batch, i, head)] += score_bar * k[(*batch, j, own)]
             k_bar[(*batch, j, own)] += score_bar * query
-    return (q_bar, k_bar, v_bar, None)[: len(args)]
+    return q_bar, k_bar, v_bar
+
+
+def dot_product_attention_backward(
+    args: Arguments,
+    y_bar: Array,
+    *,
+    causal: bool = False,
+    window: int | tuple[int, int] | None = None,
+    softcap: float | None = None,
+    scale: float | None = None,
+    block: int | None = None,
+) -> tuple[Array | None, ...]:
+    """The gradients of q, k and v; none of the lengths."""
+    q, k, v, y_bar = (float64(each) for each in (*args[:3], y_bar))
+    lengths = args[3] if len(args) > 3 else None
+    bars = attention_bars(
+        q, k, v, y_bar, lengths, causal=causal, window=window, softcap=softcap, scale=scale
+    )
+    return (*bars, None)[: len(args)]
+
+
+def project_backward(x: Array, w: Array, y_bar: Array) -> tuple[Array, Array, Array]:
+    """The gradients of x, w and b, product by product."""
+    x_bar, w_bar = np.zeros(x.shape), np.zeros(w.shape)
+    for index in np.ndindex(x.shape):
+        x_bar[index] = np.sum(y_bar[index[:-1]] * w[index[-1]])
+        w_bar[index[-1]] += x[index] * y_bar[index[:-1]]
+    return x_bar, w_bar, y_bar.reshape(-1, *w.shape[1:]).sum(axis=0)
+
+
+def multi_head_attention_backward(
+    args: Arguments,
+    y_bar: Array,
+    *,
+    causal: bool = False,
+    window: int | tuple[int, int] | None = None,
+    rope_base: float | None = None,
+) -> tuple[Array | None, ...]:
+    """The steps of the forward pass from right to left; x serves three of them."""
+    x, *weights, w_o = (float64(each) for each in args[:5])
+    biases = [*args[5:], None, None, None, None][:4]
+    heads = [project(x, w, b) for w, b in zip(weights, biases, strict=False)]
+    q, k, v = heads
+    if rope_base is not None:
+        q, k = rope(q, base=rope_base), rope(k, base=rope_base)
+    o = dot_product_attention(q, k, v, causal=causal, window=window)
+    rows = w_o.reshape(-1, w_o.shape[-1])
+    flat = o.reshape(*o.shape[:-2], len(rows))
+    flat_bar, rows_bar, b_o_bar = project_backward(flat, rows, float64(y_bar))
+    bars = attention_bars(q, k, v, flat_bar.reshape(o.shape), causal=causal, window=window)
+    if rope_base is not None:
+        bars = (*(turn_back(bar, None, base=rope_base) for bar in bars[:2]), bars[2])
+    pulled = [project_backward(x, w, bar) for w, bar in zip(weights, bars, strict=True)]
+    b_bars = [*(b_bar for _, _, b_bar in pulled), b_o_bar]
+    whole = (
+        np.sum([x_bar for x_bar, _, _ in pulled], axis=0),
+        *(w_bar for _, w_bar, _ in pulled),
+        rows_bar.reshape(w_o.shape),
+        *(None if b is None else b_bar for b, b_bar in zip(biases, b_bars, strict=True)),
+    )
+    return whole[: len(args)]
 
 
 BACKWARD: dict[str, Callable] = {
     "embedding": embedding_backward,
     "rope": rope_backward,
     "dot_product_attention": dot_product_attention_backward,
+    "multi_head_attention": multi_head_attention_backward,
 }

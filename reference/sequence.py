@@ -111,8 +111,46 @@ def dot_product_attention(
     return y
 
 
+def project(x: ArrayLike, w: ArrayLike, b: ArrayLike | None) -> Array:
+    """y[..., h, e] = sum_d x[..., d] w[d, h, e] + b[h, e]."""
+    x, w = float64(x), float64(w)
+    y = np.zeros((*x.shape[:-1], *w.shape[1:])) if b is None else float64(b)
+    y = np.array(np.broadcast_to(y, (*x.shape[:-1], *w.shape[1:])))
+    for index in np.ndindex(x.shape):
+        y[index[:-1]] += x[index] * w[index[-1]]
+    return y
+
+
+def multi_head_attention(
+    x: ArrayLike,
+    w_q: ArrayLike,
+    w_k: ArrayLike,
+    w_v: ArrayLike,
+    w_o: ArrayLike,
+    b_q: ArrayLike | None = None,
+    b_k: ArrayLike | None = None,
+    b_v: ArrayLike | None = None,
+    b_o: ArrayLike | None = None,
+    *,
+    causal: bool = False,
+    window: int | tuple[int, int] | None = None,
+    rope_base: float | None = None,
+) -> Array:
+    """Projections, rotations, attention, and one more projection.
+
+    Shapes: (*batch, t, d), (d, h, e), twice (d, g, e), (h, e, m) -> (*batch, t, m).
+    """
+    q, k, v = project(x, w_q, b_q), project(x, w_k, b_k), project(x, w_v, b_v)
+    if rope_base is not None:
+        q, k = rope(q, base=rope_base), rope(k, base=rope_base)
+    o = dot_product_attention(q, k, v, causal=causal, window=window)
+    rows = float64(w_o).reshape(-1, np.shape(w_o)[-1])
+    return project(o.reshape(*o.shape[:-2], len(rows)), rows, b_o)
+
+
 DEFINITIONS: dict[str, Callable] = {
     "embedding": embedding,
     "rope": rope,
     "dot_product_attention": dot_product_attention,
+    "multi_head_attention": multi_head_attention,
 }

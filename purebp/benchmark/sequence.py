@@ -8,7 +8,7 @@ from jaxtyping import Array
 
 from purebp.activations import geglu, glu, swiglu
 from purebp.benchmark.case import Case, integers, normal
-from purebp.layers import dot_product_attention, embedding, rope
+from purebp.layers import dot_product_attention, embedding, multi_head_attention, rope
 
 SMALL, LARGE = normal(32, 64), normal(4096, 1024)
 
@@ -56,7 +56,22 @@ def torch_attention(torch: Any, q: Any, k: Any, v: Any) -> Any:
     return y.transpose(1, 2)
 
 
+def plain_multi_head(x: Array, w_q: Array, w_k: Array, w_v: Array, w_o: Array) -> Array:
+    """As flax writes it: a projection for each of q, k, v; jax.nn between them."""
+    q, k, v = (jnp.einsum("btd,dhe->bthe", x, w) for w in (w_q, w_k, w_v))
+    return jnp.einsum("bthe,hem->btm", jax_attention(q, k, v), w_o)
+
+
 CASES = (
+    Case(
+        multi_head_attention,
+        plain_multi_head,
+        "einsum, jax.nn.dot_product_attention",
+        (normal(2, 16, 32), *(normal(32, 4, 8, scale=0.2),) * 3, normal(4, 8, 32, scale=0.2)),
+        (normal(2, 512, 256), *(normal(256, 8, 32, scale=0.06),) * 3, normal(8, 32, 256)),
+        options={"causal": True},
+        label="causal",
+    ),
     Case(
         dot_product_attention,
         jax_attention,

@@ -11,6 +11,7 @@ from purebp.layers.embedding import embedding
 from purebp.layers.fully_connected import fully_connected
 from purebp.layers.group_norm import group_norm, instance_norm
 from purebp.layers.linear import affine
+from purebp.layers.multi_head import multi_head_attention
 from purebp.layers.norm import batch_norm, batch_norm_eval, layer_norm
 from purebp.layers.pool import avg_pool, max_pool
 from purebp.layers.position import rope
@@ -41,6 +42,7 @@ OPS = (
     rope,
     *recurrent.OPS,
     dot_product_attention,
+    multi_head_attention,
 )
 
 __all__ = [
@@ -68,6 +70,7 @@ __all__ = [
     "lstm",
     "lstm_step",
     "max_pool",
+    "multi_head_attention",
     "rms_norm",
     "rnn",
     "rnn_step",
