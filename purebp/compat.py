@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import jax
+import jax.numpy as jnp
 from jax import lax
 from jax.sharding import AxisType
 
@@ -27,6 +28,12 @@ def unify_varying(args: tuple[Any, ...]) -> tuple[Any, ...]:
         for leaf, have in zip(leaves, axes, strict=True)
     ]
     return cast(tuple[Any, ...], jax.tree.unflatten(tree, cast_leaves))
+
+
+def zeros_varying_as(x: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """Zeros to start a loop's sum with, which varies over the mesh axes that x varies over."""
+    zeros, axes = jnp.zeros(shape, x.dtype), _varying_axes(x)
+    return cast(jax.Array, lax.pcast(zeros, tuple(sorted(axes)), to="varying")) if axes else zeros
 
 
 def _varying_axes(leaf: object) -> frozenset[str]:

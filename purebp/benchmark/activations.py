@@ -90,6 +90,7 @@ CASES = (
         (*SMALL, normal(64)),
         (*LARGE, normal(3072)),
         torch=torch_prelu,
+        more_memory="XLA writes y_bar [x <= 0] before it sums it for alpha",
     ),
     Case(elu, jax.nn.elu, "jax.nn.elu", SMALL, LARGE, torch=torch_elu),
     Case(swish, jax.nn.silu, "jax.nn.silu", SMALL, LARGE, torch=torch_swish),

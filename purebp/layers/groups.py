@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from purebp.errors import OptionError, ShapeError
-from purebp.layers import convolution, depthwise
+from purebp.layers import depthwise, products
 from purebp.layers.window import Axes
 
 
@@ -19,7 +19,7 @@ def convolve(x: Array, w: Array, axes: Axes, groups: int) -> Array:
     if depthwise.fits(x.shape[1], axes, groups):
         return depthwise.convolve(x, w, axes)
     parts = zip(_split(x, groups, 1), _split(w, groups, 0), strict=True)
-    return _join([convolution.convolve(part, kernel, axes) for part, kernel in parts], 1)
+    return _join([products.convolve(part, kernel, axes) for part, kernel in parts], 1)
 
 
 def input_gradient(w: Array, y_bar: Array, axes: Axes, groups: int) -> Array:
@@ -27,7 +27,7 @@ def input_gradient(w: Array, y_bar: Array, axes: Axes, groups: int) -> Array:
     if depthwise.fits(w.shape[1] * groups, axes, groups):
         return depthwise.input_gradient(w, y_bar, axes, groups)
     parts = zip(_split(w, groups, 0), _split(y_bar, groups, 1), strict=True)
-    return _join([convolution.input_gradient(kernel, bar, axes) for kernel, bar in parts], 1)
+    return _join([products.input_gradient(kernel, bar, axes) for kernel, bar in parts], 1)
 
 
 def weight_gradient(
@@ -37,7 +37,7 @@ def weight_gradient(
     if depthwise.fits(x.shape[1], axes, groups):
         return depthwise.weight_gradient(x, y_bar, axes)
     parts = zip(_split(x, groups, 1), _split(y_bar, groups, 1), strict=True)
-    bars = [convolution.weight_gradient(part, bar, axes, out_sharding) for part, bar in parts]
+    bars = [products.weight_gradient(part, bar, axes, out_sharding) for part, bar in parts]
     return _join(bars, 0)
 
 

@@ -152,7 +152,7 @@ def batch_norm_definition(
     Maths: that of layer_norm, with < > and the sums over all axes but axis 1.
     Shapes: x, y (n, c, *spatial); gamma, beta (c). Aux: mean and biased variance (c), not
         differentiated, for the running statistics.
-    Residuals: x, and mean and r of each channel; x_hat is computed again from them.
+    Residuals: x, gamma, and mean and r of each channel; x_hat is computed again from them.
     Kinks: none for eps > 0. With one entry in a channel x_hat is 0 and so is x_bar.
     Raises: ShapeError if gamma or beta do not fit x or a channel is empty, OptionError unless
         eps > 0.
@@ -165,32 +165,39 @@ def batch_norm_definition(
     return y, BatchStatistics(mean.reshape(-1).astype(y.dtype), var.reshape(-1).astype(y.dtype))
 
 
+class BatchResiduals(NamedTuple):
+    x: Float[Array, "n c *spatial"]
+    mean: Float[Array, "c"]
+    r: Float[Array, "c"]
+    gamma: Float[Array, "c"]
+    beta: Spec
+
+
 def batch_norm_fwd(
     x: Array, gamma: Array, beta: Array, *, eps: float = 1e-5
-) -> tuple[tuple[Array, BatchStatistics], Normalized]:
-    x_hat, mean, r = normalize(x, _all_but_channel(x.ndim), eps)
+) -> tuple[tuple[Array, BatchStatistics], BatchResiduals]:
+    axes, wide = _all_but_channel(x.ndim), widen(x)
+    mean = jnp.mean(wide, axis=axes)
+    centred = wide - _each(mean, x)
+    var = jnp.mean(centred * centred, axis=axes)
+    r = lax.rsqrt(var + eps)
     dtype = jnp.result_type(x, gamma, beta)
-    y = (_each(gamma, x) * x_hat + _each(beta, x)).astype(dtype)
-    centred = widen(x) - mean
-    var = jnp.mean(centred * centred, axis=_all_but_channel(x.ndim))
-    statistics = BatchStatistics(mean.reshape(-1).astype(dtype), var.astype(dtype))
-    return (y, statistics), Normalized(x, mean, r, gamma, spec_of(beta))
+    y = (_each(gamma * r, x) * centred + _each(beta, x)).astype(dtype)
+    statistics = BatchStatistics(mean.astype(dtype), var.astype(dtype))
+    return (y, statistics), BatchResiduals(x, mean, r, gamma, spec_of(beta))
 
 
-def batch_norm_bwd(res: Normalized, y_bar: Array) -> tuple[Array, Array, Array]:
+def batch_norm_bwd(res: BatchResiduals, y_bar: Array) -> tuple[Array, Array, Array]:
     x, mean, r, gamma, beta = res
     axes, wide = _all_but_channel(x.ndim), widen(y_bar)
-    x_hat = (widen(x) - mean) * r
-    gamma_bar, beta_bar = jnp.sum(wide * x_hat, axis=axes), jnp.sum(wide, axis=axes)
+    centred = widen(x) - _each(mean, x)
+    gamma_bar, beta_bar = r * jnp.sum(wide * centred, axis=axes), jnp.sum(wide, axis=axes)
     # gamma is constant over the normalised axes: <g> and <g x_hat> are these sums, scaled.
     # <x_hat> is 0 but for rounding; see normalize_x_bar.
     count = x.size // x.shape[1]
-    centred = x_hat - jnp.mean(x_hat, axis=axes, keepdims=True)
-    x_bar = (
-        _each(gamma, x)
-        * r
-        * (wide - _each(beta_bar / count, x) - centred * _each(gamma_bar / count, x))
-    )
+    x_hat = (centred - _each(jnp.mean(centred, axis=axes), x)) * _each(r, x)
+    g = wide - _each(beta_bar / count, x) - x_hat * _each(gamma_bar / count, x)
+    x_bar = _each(gamma * r, x) * g
     return x_bar.astype(x.dtype), gamma_bar.astype(gamma.dtype), beta_bar.astype(beta.dtype)
 
 
@@ -250,7 +257,7 @@ def batch_norm_eval_fwd(
     x: Array, gamma: Array, beta: Array, mean: Array, var: Array, *, eps: float = 1e-5
 ) -> tuple[Array, EvalResiduals]:
     r = lax.rsqrt(widen(var) + eps)
-    y = _each(gamma, x) * ((widen(x) - _each(mean, x)) * _each(r, x)) + _each(beta, x)
+    y = _each(gamma * r, x) * (widen(x) - _each(mean, x)) + _each(beta, x)
     dtype = jnp.result_type(x, gamma, beta, mean, var)
     return y.astype(dtype), EvalResiduals(x, gamma, mean, r, spec_of(beta), spec_of(var))
 
@@ -260,8 +267,8 @@ def batch_norm_eval_bwd(
 ) -> tuple[Array, Array, Array, Array, Array]:
     x, gamma, mean, r, beta, var = res
     axes, wide = _all_but_channel(x.ndim), widen(y_bar)
-    x_hat = (widen(x) - _each(mean, x)) * _each(r, x)
-    gamma_bar, beta_bar = jnp.sum(wide * x_hat, axis=axes), jnp.sum(wide, axis=axes)
+    centred = widen(x) - _each(mean, x)
+    gamma_bar, beta_bar = r * jnp.sum(wide * centred, axis=axes), jnp.sum(wide, axis=axes)
     mean_bar, var_bar = -gamma * r * beta_bar, -gamma * r * r * gamma_bar / 2
     return (
         (_each(gamma * r, x) * wide).astype(x.dtype),

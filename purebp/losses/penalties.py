@@ -44,7 +44,17 @@ def l1_w_bar(loss_bar: Array, w: Array, strength: float) -> Array:
     return loss_bar * strength * jnp.sign(w)
 
 
-l1 = Gate(l1_definition, l1_w_bar, options={"strength": (1.0, 0.1)}, kinks="slope 0 at 0")
+def l1_forward(w: Array, *, strength: float) -> Array:
+    return (strength * jnp.sum(jnp.abs(widen(w)))).astype(w.dtype)
+
+
+l1 = Gate(
+    l1_definition,
+    l1_w_bar,
+    forward=l1_forward,
+    options={"strength": (1.0, 0.1)},
+    kinks="slope 0 at 0",
+)
 
 
 OPS = (l2, l1)

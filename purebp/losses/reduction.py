@@ -24,6 +24,14 @@ def reduce_examples(losses: Array, reduction: str, counted: Array | None = None)
     return jnp.mean(losses) if reduction == "mean" else jnp.sum(losses)
 
 
+def sum_of_squares(errors: Array, reduction: str) -> Array:
+    """The sum over the last axis, reduced over the examples, in one sum where that is the same."""
+    if reduction == "none":
+        return jnp.sum(errors * errors, axis=-1)
+    total = jnp.sum(errors * errors)
+    return total / math.prod(errors.shape[:-1]) if reduction == "mean" else total
+
+
 def spread_over_examples(
     loss_bar: Array, examples: tuple[int, ...], reduction: str, counted: Array | None = None
 ) -> Array:

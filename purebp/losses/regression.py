@@ -11,6 +11,7 @@ from purebp.losses.reduction import (
     check_reduction,
     reduce_examples,
     spread_over_examples,
+    sum_of_squares,
 )
 from purebp.numerics import widen
 from purebp.op import Op
@@ -44,10 +45,8 @@ def half_squared_error_fwd(
     y: Array, target: Array, *, reduction: Reduction = "mean"
 ) -> tuple[Array, SquaredErrorResiduals]:
     error = y - target
-    wide = widen(error)
-    losses = jnp.sum(wide * wide, axis=-1) / 2
-    loss = reduce_examples(losses, reduction).astype(error.dtype)
-    return loss, SquaredErrorResiduals(error, spec_of(y), spec_of(target))
+    loss = sum_of_squares(widen(error), reduction) / 2
+    return loss.astype(error.dtype), SquaredErrorResiduals(error, spec_of(y), spec_of(target))
 
 
 def half_squared_error_bwd(
