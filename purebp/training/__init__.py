@@ -3,15 +3,24 @@
 from purebp.training.command import add_train_command
 from purebp.training.data import Data, mini_batches
 from purebp.training.digits import load_digits
+from purebp.training.language import Pass, TrainedText, text_loss, train_text
 from purebp.training.loop import Epoch, Trained, gradient, train
+from purebp.training.text import Text, load_text, sample
 
 __all__ = [
     "Data",
     "Epoch",
+    "Pass",
+    "Text",
     "Trained",
+    "TrainedText",
     "add_train_command",
     "gradient",
     "load_digits",
+    "load_text",
     "mini_batches",
+    "sample",
+    "text_loss",
     "train",
+    "train_text",
 ]

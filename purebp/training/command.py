@@ -20,14 +20,17 @@ from purebp.models import Model
 from purebp.training.data import Batch, Data, check_batch
 from purebp.training.digits import load_digits
 from purebp.training.loop import Epoch, Trained, train
+from purebp.training.options import check_file, complain, integer, positive
 from purebp.training.plot import Curve, load_figures, plot_curves
 from purebp.training.recipes import OPTIMIZERS, RECIPES, Recipe, make_optimizer
+from purebp.training.text_command import LANGUAGE, add_text_options, check_model, run_text
 
 USAGE = 3
 FAILED = 1
 EXAMPLES = """examples:
   purebp train digits --model conv
   purebp train digits --model mlp --optimizer sgd --batch full 32 --plot gd-sgd.png
+  purebp train text --model lstm --prompt "The " --temperature 0.7
 """
 
 
@@ -57,14 +60,16 @@ def add_train_command(subparsers: Any) -> argparse.ArgumentParser:
     """Add `train` to a parser's sub-commands; `args.run(args)` returns the exit status."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "train",
-        help="train a network on real digits with hand-written gradients",
-        description="Train a network on the 1,797 digits of scikit-learn. Every gradient comes "
-        "from the hand-written backward pass.",
+        help="train a network on real digits or text with hand-written gradients",
+        description="Train a network on the 1,797 digits of scikit-learn, or a language model on "
+        "the help topics of Python. Every gradient comes from the hand-written backward pass.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("data", choices=["digits"], help="the data set")
-    parser.add_argument("--model", choices=list(RECIPES), default="conv", help="default: conv")
+    parser.add_argument("data", choices=["digits", "text"], help="the data set")
+    parser.add_argument(
+        "--model", choices=[*RECIPES, *LANGUAGE], help="default: conv, and lstm for text"
+    )
     parser.add_argument(
         "--optimizer", choices=list(OPTIMIZERS), default="adam", help="default: adam"
     )
@@ -80,6 +85,7 @@ def add_train_command(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument("--seed", metavar="N", default="0", help="of weights and order; default: 0")
     parser.add_argument("--plot", metavar="FILE.png", type=Path, help="draw loss and accuracy")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write every epoch's numbers")
+    add_text_options(parser)
     parser.set_defaults(run=run_train)
     return parser
 
@@ -88,39 +94,36 @@ def run_train(args: argparse.Namespace) -> int:
     """Run the command; return the exit status: 0, 1 if training diverged, 3 for wrong usage."""
     console = Console(highlight=False)
     try:
+        if args.data == "text":
+            run_text(console, args)
+            return 0
+        args.model = check_model(args.data, args.model or "conv", RECIPES)
         recipe = RECIPES[args.model]
         data = load_digits(flat=recipe.flat)
         settings = read_settings(args, recipe, len(data.y_train))
         _run_all(console, settings, recipe, data)
     except PurebpError as error:
-        _complain(str(error))
+        complain(str(error))
         return FAILED if isinstance(error, DivergenceError) else USAGE
     except OSError as error:
-        _complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
         return USAGE
     return 0
-
-
-def _complain(message: str) -> None:
-    text = f"purebp train: {message.removeprefix('train: ')}"
-    Console(stderr=True, highlight=False).print(text, markup=False, soft_wrap=True)
 
 
 def read_settings(args: argparse.Namespace, recipe: Recipe, examples: int) -> Settings:
     """Read and check the values; raise OptionError for the first wrong one."""
     texts: list[str] = args.batch or [str(recipe.batch)]
     batches: list[Batch] = [_batch(text, examples) for text in texts]
-    epochs = recipe.epochs if args.epochs is None else _integer("--epochs", args.epochs, 1)
-    rate = recipe.learning_rates[args.optimizer] if args.lr is None else _rate(args.lr)
+    epochs = recipe.epochs if args.epochs is None else integer("--epochs", args.epochs, 1)
+    rate = recipe.learning_rates[args.optimizer] if args.lr is None else positive("--lr", args.lr)
     if args.plot is not None:
         if args.plot.suffix.lower() != ".png":
             raise OptionError(f"--plot is {str(args.plot)!r}, expected a name that ends in .png")
         load_figures()
     for option, file in (("--plot", args.plot), ("--json", args.json)):
-        if file is not None and (file.is_dir() or not file.parent.is_dir()):
-            problem = "is a directory" if file.is_dir() else "is in a directory that does not exist"
-            raise OptionError(f"{option}: {str(file)!r} {problem}")
-    seed = _integer("--seed", args.seed, 0)
+        check_file(option, file)
+    seed = integer("--seed", args.seed, 0)
     return Settings(
         args.model, args.optimizer, tuple(batches), epochs, rate, seed, args.plot, args.json
     )
@@ -129,28 +132,7 @@ def read_settings(args: argparse.Namespace, recipe: Recipe, examples: int) -> Se
 def _batch(text: str, examples: int) -> Batch:
     if text == "full":
         return "full"
-    return check_batch(_integer("--batch", text, 1), examples)
-
-
-def _integer(option: str, text: str, least: int) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        value = least - 1
-    if value < least or value >= 2**31:
-        extra = " or 'full'" if option == "--batch" else ""
-        raise OptionError(f"{option} is {text!r}, expected an integer from {least} on{extra}")
-    return value
-
-
-def _rate(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not (math.isfinite(value) and value > 0):
-        raise OptionError(f"--lr is {text!r}, expected a positive number")
-    return value
+    return check_batch(integer("--batch", text, 1, extra=" or 'full'"), examples)
 
 
 def _run_all(console: Console, settings: Settings, recipe: Recipe, data: Data) -> None:
