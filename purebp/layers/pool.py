@@ -1,7 +1,8 @@
-"""The pooling layers. A window of rows and columns is pooled along its columns, then its rows.
+"""The pooling layers: elementwise work on strided slices.
 
-Strided slices take the place of XLA's reduce_window and select_and_scatter: slice a holds entry a
-of every window, so that pooling is elementwise, and its backward pass puts the slices back.
+Slice a holds entry a of every window, in place of XLA's reduce_window and select_and_scatter; the
+backward pass puts the slices back. Windows that overlap are pooled along their columns, then along
+their rows; those that lie apart at once.
 """
 
 import math
@@ -35,8 +36,9 @@ def max_pool_definition(
     Shapes: x (n, c, h, w); y (n, c, h2, w2) with h2 = (h - window + lo + hi) // s + 1. window and
         stride: an integer or (rows, columns), stride None is the window; padding as in conv2d,
         with entries of -inf.
-    Residuals: the argmax, in bytes: the column for each row of x and column of y, the row for each
-        entry of y. x and y need not be kept, and the backward pass reads a fraction of their bytes.
+    Residuals: the argmax, in bytes: its place in the window for each entry of y; where windows
+        overlap the column for each row of x and column of y, and the row for each entry of y. x
+        and y need not be kept, and the backward pass reads a fraction of their bytes.
     Kinks: of equal entries the first one, row by row, receives all of the gradient.
     Raises: ShapeError if the window is larger than the padded image, OptionError for a window or
         stride below 1 or an unknown padding, DtypeError for integers.
@@ -47,8 +49,9 @@ def max_pool_definition(
 
 
 class MaxPoolResiduals(NamedTuple):
-    row: Array
-    column: Array
+    """The place of the largest entry in its window; or its row and its column."""
+
+    places: tuple[Array, ...]
     x: Spec
 
 
@@ -56,9 +59,14 @@ def max_pool_fwd(
     x: Array, *, window: Pair = 2, stride: Pair | None = None, padding: Padding = 0
 ) -> tuple[Array, MaxPoolResiduals]:
     rows, columns = _steps("max_pool", x, window, stride, padding)
-    along, column = _first_largest(_slices(x, COLUMNS, columns, -math.inf), columns)
-    y, row = _first_largest(_slices(along, ROWS, rows, -math.inf), rows)
-    return y, MaxPoolResiduals(row, column, spec_of(x))
+    if _apart(rows, columns):
+        of_rows = _slices(x, ROWS, rows, -math.inf)
+        entries = [entry for row in of_rows for entry in _slices(row, COLUMNS, columns, -math.inf)]
+        y, place = _first_largest(entries)
+        return y, MaxPoolResiduals((place,), spec_of(x))
+    along, column = _first_largest(_slices(x, COLUMNS, columns, -math.inf))
+    y, row = _first_largest(_slices(along, ROWS, rows, -math.inf))
+    return y, MaxPoolResiduals((row, column), spec_of(x))
 
 
 def max_pool_bwd(
@@ -70,38 +78,42 @@ def max_pool_bwd(
     padding: Padding = 0,
 ) -> tuple[Array]:
     rows, columns = _steps("max_pool", res.x, window, stride, padding)
-    along_bar = _route(widen(y_bar), res.row, ROWS, rows)
-    x_bar = _route(along_bar, res.column, COLUMNS, columns)
+    wide = widen(y_bar)
+    if _apart(rows, columns):
+        routed = _route(wide, res.places[0], rows.window * columns.window)
+        starts = range(0, len(routed), columns.window)
+        of_rows = [_put_back(routed[a : a + columns.window], COLUMNS, columns) for a in starts]
+        x_bar = _put_back(of_rows, ROWS, rows)
+    else:
+        row, column = res.places
+        along_bar = _put_back(_route(wide, row, rows.window), ROWS, rows)
+        x_bar = _put_back(_route(along_bar, column, columns.window), COLUMNS, columns)
     return (x_bar.astype(res.x.dtype),)
 
 
-def _first_largest(slices: Sequence[Array], steps: Steps) -> tuple[Array, Array]:
-    """The largest of the slices, and the number of the first one that is; NaN counts as largest.
+def _apart(rows: Steps, columns: Steps) -> bool:
+    """Whether no two windows share an entry."""
+    return rows.stride >= rows.window and columns.stride >= columns.window
 
-    The comparisons give the numbers too. But where there are several windows, XLA would compare
-    again inside of the backward pass, for every entry; a reduction it does not repeat.
+
+def _first_largest(entries: Sequence[Array]) -> tuple[Array, Array]:
+    """The largest of the entries, and the number of the first one that is; NaN counts as largest.
+
+    The barrier keeps XLA from comparing again inside of the backward pass, for every entry of x.
     """
-    dtype = jnp.uint8 if len(slices) <= 256 else jnp.int32
-    best = slices[0]
+    dtype = jnp.uint8 if len(entries) <= 256 else jnp.int32
+    best = entries[0]
     number = jnp.zeros(best.shape, dtype)
-    for a, entry in enumerate(slices[1:], start=1):
+    for a, entry in enumerate(entries[1:], start=1):
         larger = (entry > best) | jnp.isnan(entry)
         best = jnp.where(larger, entry, best)
         number = jnp.where(larger, jnp.asarray(a, dtype), number)
-    if steps.outputs > 1:
-        number = lax.argmax(jnp.stack(slices), 0, dtype)
-    return best, number
+    return best, lax.optimization_barrier(number)
 
 
-def _route(y_bar: Array, index: Array, axis: int, steps: Steps) -> Array:
-    """Each entry of y_bar goes to the entry of its window that `index` says."""
-    if steps.stride == steps.window:
-        y_bar, index = jnp.expand_dims(y_bar, axis + 1), jnp.expand_dims(index, axis + 1)
-        shape = (*y_bar.shape[: axis + 1], steps.window, *y_bar.shape[axis + 2 :])
-        place = lax.broadcasted_iota(index.dtype, shape, axis + 1)
-        return _join(jnp.where(index == place, y_bar, 0), axis, steps)
-    entries = [jnp.where(index == a, y_bar, 0) for a in range(steps.window)]
-    return _put_back(entries, axis, steps)
+def _route(y_bar: Array, number: Array, window: int) -> list[Array]:
+    """For each entry of the windows: y_bar where it was the largest, else 0."""
+    return [jnp.where(number == a, y_bar, 0) for a in range(window)]
 
 
 def avg_pool_definition(
@@ -147,17 +159,9 @@ def avg_pool_bwd(
 ) -> tuple[Array]:
     rows, columns = _steps("avg_pool", res, window, stride, padding)
     share = widen(y_bar) / (rows.window * columns.window)
-    along_bar = _copy(share, ROWS, rows)
-    x_bar = _copy(along_bar, COLUMNS, columns)
+    along_bar = _put_back([share] * rows.window, ROWS, rows)
+    x_bar = _put_back([along_bar] * columns.window, COLUMNS, columns)
     return (x_bar.astype(res.dtype),)
-
-
-def _copy(y_bar: Array, axis: int, steps: Steps) -> Array:
-    """Each entry of y_bar goes to every entry of its window."""
-    if steps.stride == steps.window:
-        shape = (*y_bar.shape[: axis + 1], steps.window, *y_bar.shape[axis + 1 :])
-        return _join(jnp.broadcast_to(jnp.expand_dims(y_bar, axis + 1), shape), axis, steps)
-    return _put_back([y_bar] * steps.window, axis, steps)
 
 
 def _slices(x: Array, axis: int, steps: Steps, fill: float) -> list[Array]:
@@ -170,22 +174,30 @@ def _slices(x: Array, axis: int, steps: Steps, fill: float) -> list[Array]:
     return [lax.slice_in_dim(padded, a, a + steps.reach, steps.stride, axis) for a in starts]
 
 
-def _put_back(slices: Sequence[Array], axis: int, steps: Steps) -> Array:
-    """The transpose of `_slices`: each slice goes back to where it came from; overlaps add."""
-    edges = [(0, 0, 0)] * slices[0].ndim
-    placed: list[Array] = []
-    for a, entry in enumerate(slices):
-        edges[axis] = (a - steps.low, steps.size + steps.low - a - steps.reach, steps.stride - 1)
-        placed.append(lax.pad(entry, jnp.zeros((), entry.dtype), edges))
-    return reduce(jnp.add, placed)
+def _put_back(entries: Sequence[Array], axis: int, steps: Steps) -> Array:
+    """The transpose of `_slices`: entry a of window i goes to i stride + a - low; overlaps add.
+
+    Entries a, a + stride, ... meet in the same places, one window apart: their sums are as long as
+    there are windows. The sums for a = 0 ... stride - 1 take turns along the axis.
+    """
+    turns = -(-steps.window // steps.stride)
+    length = steps.outputs + turns - 1
+    sums: list[Array] = []
+    for a in range(steps.stride):
+        shifted = [
+            _pad(entry, axis, turn, length - steps.outputs - turn)
+            for turn, entry in enumerate(entries[a :: steps.stride])
+        ]
+        sums.append(reduce(jnp.add, shifted) if shifted else jnp.zeros_like(sums[0]))
+    shape = (*sums[0].shape[:axis], length * steps.stride, *sums[0].shape[axis + 1 :])
+    x = jnp.stack(sums, axis + 1).reshape(shape)
+    return _pad(x, axis, -steps.low, steps.size + steps.low - shape[axis])
 
 
-def _join(windows: Array, axis: int, steps: Steps) -> Array:
-    """Windows that do not overlap, their entries on axis + 1, one after the other."""
-    covered = steps.outputs * steps.window
-    x = windows.reshape(*windows.shape[:axis], covered, *windows.shape[axis + 2 :])
+def _pad(x: Array, axis: int, low: int, high: int) -> Array:
+    """Zeros before and after along one axis; a negative number cuts."""
     edges = [(0, 0, 0)] * x.ndim
-    edges[axis] = (-steps.low, steps.size + steps.low - covered, 0)
+    edges[axis] = (low, high, 0)
     return lax.pad(x, jnp.zeros((), x.dtype), edges)
 
 
