@@ -10,9 +10,10 @@ from jax import lax
 from jaxtyping import Array
 
 from purebp.benchmark.case import Case, Inputs, first_params, integers, normal
+from purebp.benchmark.layers import flax_layer_norm
 from purebp.benchmark.recurrent import scan_lstm
 from purebp.losses import softmax_cross_entropy
-from purebp.models import char_lstm, conv_net, n_layer_net, two_layer_net, with_loss
+from purebp.models import char_lstm, conv_net, gpt, n_layer_net, two_layer_net, with_loss
 from purebp.models.model import Model
 
 
@@ -60,6 +61,27 @@ def plain_char_lstm(params: Any, tokens: Array, labels: Array) -> Any:
     return cross_entropy(scores, labels), ({"lstm1": {"h": h, "c": c}}, scores)
 
 
+def plain_gpt(params: Any, tokens: Array, labels: Array) -> Any:
+    """GPT with flax's norms and the attention of jax.nn."""
+    table = params["tokens"]["table"]
+    x = table[tokens] + params["positions"]["table"][: tokens.shape[1]]
+    for index in range(1, sum(name.startswith("mlp") for name in params) + 1):
+        layer = params[f"attention{index}"]
+        h = flax_layer_norm(x, layer["gamma"], layer["beta"])
+        q, k, v = (
+            jnp.einsum("btd,dhe->bthe", h, layer[f"w_{each}"]) + layer[f"b_{each}"]
+            for each in "qkv"
+        )
+        o = jax.nn.dot_product_attention(q, k, v, is_causal=True)
+        x = x + jnp.einsum("bthe,hem->btm", o, layer["w_o"]) + layer["b_o"]
+        layer = params[f"mlp{index}"]
+        h = flax_layer_norm(x, layer["gamma"], layer["beta"])
+        h = jax.nn.gelu(h @ layer["w_up"] + layer["b_up"])
+        x = x + h @ layer["w_down"] + layer["b_down"]
+    scores = flax_layer_norm(x, params["norm"]["gamma"], params["norm"]["beta"]) @ table.T
+    return cross_entropy(scores, labels), ({}, scores)
+
+
 def torch_cross_entropy(torch: Any, scores: Any, labels: Any) -> Any:
     return torch.nn.functional.cross_entropy(scores, labels.long())
 
@@ -103,6 +125,7 @@ def step_case(model: Model, plain: Any, torch: Any, batch: int, train: bool = Fa
 
 
 CHAR_LSTM = char_lstm(256, 64, 128)
+GPT = gpt(256, 128, width=128, heads=4, depth=4)
 
 CASES = (
     step_case(
@@ -124,6 +147,13 @@ CASES = (
         "lax.scan of the cell and optax",
         (first_params(CHAR_LSTM), *[integers(2, 8, below=256)] * 2),
         (first_params(CHAR_LSTM), *[integers(16, 64, below=256)] * 2),
+    ),
+    Case(
+        with_loss(GPT, softmax_cross_entropy),
+        plain_gpt,
+        "plain JAX, jax.nn, flax and optax",
+        (first_params(GPT), *[integers(1, 8, below=256)] * 2),
+        (first_params(GPT), *[integers(16, 128, below=256)] * 2),
     ),
     step_case(
         conv_net((3, 32, 32), 10, filters=(32, 64)), plain_conv_net, torch_conv_net, batch=64

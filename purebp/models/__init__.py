@@ -1,6 +1,6 @@
 """Models: whole networks. Their backward pass is that of their layers, in reverse."""
 
-from purebp.models import dense, images, loss, recurrent
+from purebp.models import dense, images, loss, recurrent, transformer
 from purebp.models.dense import linear_classifier, n_layer_net, two_layer_net
 from purebp.models.images import conv_net, lenet5
 from purebp.models.inspection import dead_relus, gradient_norms, layer_outputs
@@ -8,8 +8,9 @@ from purebp.models.layer import Layer, Weight
 from purebp.models.loss import LossAux, with_loss
 from purebp.models.model import Model
 from purebp.models.recurrent import RecurrentModel, char_lstm
+from purebp.models.transformer import gpt
 
-OPS = (*dense.OPS, *images.OPS, *loss.OPS, *recurrent.OPS)
+OPS = (*dense.OPS, *images.OPS, *loss.OPS, *recurrent.OPS, *transformer.OPS)
 
 __all__ = [
     "OPS",
@@ -21,6 +22,7 @@ __all__ = [
     "char_lstm",
     "conv_net",
     "dead_relus",
+    "gpt",
     "gradient_norms",
     "layer_outputs",
     "lenet5",

@@ -1,9 +1,15 @@
 """The layers that the networks are written with, and the sizes of their first weights."""
 
+import inspect
 import math
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import jax
+from jaxtyping import Array
 
 from purebp.activations import elu, gelu, leaky_relu, relu, sigmoid, swish, tanh
+from purebp.combine import skip
 from purebp.errors import OptionError
 from purebp.gates import identity
 from purebp.layers import (
@@ -98,6 +104,30 @@ def pool_layer(model: str, pool: Pool, index: int) -> Layer:
     if pool not in ("max", "avg"):
         raise OptionError(f"{model}: pool is {pool!r}, expected 'max' or 'avg'")
     return Layer(f"pool{index}", max_pool if pool == "max" else avg_pool)
+
+
+def residual(name: str, ops: Sequence[Op], arguments: Any) -> Op:
+    """x + chain(*ops)(x, params) as an op of (x, *params): `skip`, with each param by its name.
+
+    `arguments` names the params, in the nested tuples in which `skip` takes them.
+    """
+    inner = skip(*ops, name=name)
+    names, tree = jax.tree.flatten(arguments)
+
+    def definition(x: Any, *params: Any) -> Any:
+        return inner.define(x, tree.unflatten(params))
+
+    def forward(x: Any, *params: Any) -> Any:
+        return inner.fwd(x, tree.unflatten(params))
+
+    def backward(res: Any, y_bar: Array) -> tuple[Any, ...]:
+        x_bar, params_bar = inner.bwd(res, y_bar)
+        return x_bar, *tree.flatten_up_to(params_bar)
+
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    parameters = [inspect.Parameter(each, kind) for each in ("x", *names)]
+    vars(definition)["__signature__"] = inspect.Signature(parameters)
+    return Op(forward, backward, definition, name=name)
 
 
 def flatten_layer() -> Layer:

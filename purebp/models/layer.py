@@ -39,7 +39,8 @@ class Layer(NamedTuple):
     """One layer of a model.
 
     The op's first argument is the value that is carried. Its other arguments go by name: `key` is
-    a PRNG key, the names in `state` are running statistics, all others are in `params`.
+    a PRNG key, the names in `state` are running statistics, those in `shares` belong to another
+    layer, all others are in `params`.
 
     Args:
         name: as in `params`, in error messages and in tables of gradient norms.
@@ -47,6 +48,7 @@ class Layer(NamedTuple):
         params: the learned arguments of the op, by name.
         state: running averages of what the op gives as aux in training, by name.
         evaluation: the op in evaluation, where it is another one.
+        shares: arguments that are params of another layer: (its name, the param's name).
     """
 
     name: str
@@ -54,6 +56,7 @@ class Layer(NamedTuple):
     params: Mapping[str, Weight] = {}
     state: Mapping[str, Weight] = {}
     evaluation: Op | None = None
+    shares: Mapping[str, tuple[str, str]] = {}
 
     def runs(self, train: bool) -> Op:
         """The op that runs in training, or in evaluation."""
@@ -93,18 +96,26 @@ class Layers(NamedTuple):
         for index, layer in enumerate(self.layers):
             known = {**params.get(layer.name, {}), **state.get(layer.name, {})}
             names = layer.arguments(train)
+            known |= {name: params[owner][weight] for name, (owner, weight) in layer.shares.items()}
             if "key" in names:
                 known["key"] = jax.random.fold_in(key, index)
             every.append(tuple(known[name] for name in names))
         return every
 
     def params_bar(self, extras_bar: Sequence[tuple[Any, ...]], train: bool) -> Tree:
-        """The cotangents of the params, out of those of every layer's arguments."""
+        """The cotangents of the params, out of those of every layer's arguments.
+
+        A param that several layers share gets the sum of theirs.
+        """
         every: Tree = {}
+        shared = list[tuple[str, str, Array]]()
         for layer, bars in zip(self.layers, extras_bar, strict=True):
             named = dict(zip(layer.arguments(train), bars, strict=True))
             if layer.params:
                 every[layer.name] = {name: named[name] for name in layer.params}
+            shared += [(*place, named[name]) for name, place in layer.shares.items()]
+        for owner, weight, bar in shared:
+            every[owner][weight] = every[owner][weight] + bar
         return every
 
     def new_state(self, state: Tree, aux: Sequence[Any]) -> Tree:

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Integer
 
 from purebp.combine import chain
 from purebp.errors import ArgumentError, ShapeError
@@ -35,10 +35,13 @@ class Model(Op):
     In training the running statistics move by `new = 0.9 old + 0.1 batch`, with the biased
     variance that the layer itself divides by. They are not differentiated. Each dropout layer
     folds its place in the list of layers into `key`.
+
+    `tokens`: x is (n, t), integers, with t up to `input_shape[0]`; then x_bar is None.
     """
 
     layers: tuple[Layer, ...]
     input_shape: tuple[int, ...]
+    tokens: bool
 
     def __init__(
         self,
@@ -46,10 +49,12 @@ class Model(Op):
         layers: Sequence[Layer],
         input_shape: tuple[int, ...],
         *,
+        tokens: bool = False,
         doc: str | None = None,
     ) -> None:
         object.__setattr__(self, "layers", tuple(layers))
         object.__setattr__(self, "input_shape", tuple(input_shape))
+        object.__setattr__(self, "tokens", tokens)
         net = Layers(name, self.layers)
         chains = {mode: chain(*(each.runs(mode) for each in layers), name=name) for mode in MODES}
 
@@ -59,9 +64,11 @@ class Model(Op):
             y, aux = out
             return y, net.new_state(state, aux)
 
+        kind: Any = Integer[Array, "n t"] if tokens else Float[Array, "n *features"]
+
         def definition(
             params: Any,
-            x: Float[Array, "n *features"],
+            x: kind,  # type: ignore[reportInvalidTypeForm]  # annotations are read at run time
             state: Any = None,
             key: Any = None,
             *,
@@ -100,7 +107,13 @@ class Model(Op):
 
     def check_arguments(self, params: Any, x: Any, state: Any, key: Any, train: bool) -> None:
         """Raise for arguments that do not fit the layers."""
-        if x.shape[1:] != self.input_shape:
+        if self.tokens:
+            if x.shape[1] > self.input_shape[0]:
+                raise ShapeError(
+                    f"{self.name}: x has shape {x.shape}, expected at most {self.input_shape[0]} "
+                    "tokens in a row"
+                )
+        elif x.shape[1:] != self.input_shape:
             wanted = ", ".join(["n", *map(str, self.input_shape)])
             raise ShapeError(f"{self.name}: x has shape {x.shape}, expected ({wanted})")
         Layers(self.name, self.layers).check(params, state, key, train)
@@ -126,7 +139,11 @@ def _example(model: Model, rng: np.random.Generator, *, batch: int = 4) -> tuple
     """Arguments for verification: no bias is 0 and no scale is 1, so that each one matters."""
     net = Layers(model.name, model.layers)
     params, state = _near(rng, net.weights()), _near(rng, net.states())
-    x = jnp.asarray(rng.normal(size=(batch, *model.input_shape)), jnp.float32)
+    if model.tokens:
+        vocabulary = model.layers[0].params["table"].shape[0]
+        x = jnp.asarray(rng.integers(vocabulary, size=(2, *model.input_shape)), jnp.int32)
+    else:
+        x = jnp.asarray(rng.normal(size=(batch, *model.input_shape)), jnp.float32)
     return params, x, state, jax.random.key(int(rng.integers(2**31)))
 
 

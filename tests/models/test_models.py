@@ -159,6 +159,7 @@ def test_ops_are_one_instance_of_each_network():
         "lenet5",
         "two_layer_net_with_svm",
         "char_lstm",
+        "gpt",
     ]
 
 

@@ -1,0 +1,100 @@
+"""GPT against the same network in plain JAX, with the same weights."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from purebp.compat import enable_x64, jit_once
+from purebp.errors import DtypeError, OptionError, ShapeError
+from purebp.losses import softmax_cross_entropy
+from purebp.models import gpt, with_loss
+from tests.models.plain import worst_difference
+
+MODEL = gpt(11, 9, width=8, heads=2, depth=2)
+LOSS = with_loss(MODEL, softmax_cross_entropy)
+TOKENS = jnp.asarray(np.random.default_rng(0).integers(11, size=(3, 8)), jnp.int32)
+X, TARGETS = TOKENS[:, :-1], TOKENS[:, 1:]
+
+
+def norm(x, layer):
+    mean, var = x.mean(-1, keepdims=True), x.var(-1, keepdims=True)
+    return (x - mean) / jnp.sqrt(var + 1e-5) * layer["gamma"] + layer["beta"]
+
+
+def plain_attention(x, layer):
+    q, k, v = (jnp.einsum("ntd,dhe->nhte", x, layer[f"w_{s}"]) for s in "qkv")
+    q, k, v = (a + layer[f"b_{s}"][:, None] for a, s in ((q, "q"), (k, "k"), (v, "v")))
+    scores = q @ k.swapaxes(-1, -2) / np.sqrt(q.shape[-1])
+    seen = np.tril(np.ones(scores.shape[-2:], bool))
+    p = jax.nn.softmax(jnp.where(seen, scores, -jnp.inf))
+    return jnp.einsum("nhte,hem->ntm", p @ v, layer["w_o"]) + layer["b_o"]
+
+
+def plain_gpt(params, tokens):
+    x = params["tokens"]["table"][tokens] + params["positions"]["table"][: tokens.shape[1]]
+    for i in (1, 2):
+        layer = params[f"attention{i}"]
+        x = x + plain_attention(norm(x, layer), layer)
+        layer = params[f"mlp{i}"]
+        hidden = jax.nn.gelu(norm(x, layer) @ layer["w_up"] + layer["b_up"])
+        x = x + hidden @ layer["w_down"] + layer["b_down"]
+    return norm(x, params["norm"]) @ params["tokens"]["table"].T
+
+
+def plain_loss(params):
+    log_p = jax.nn.log_softmax(plain_gpt(params, X))
+    return -jnp.mean(jnp.take_along_axis(log_p, TARGETS[..., None], axis=-1))
+
+
+def example_params(dtype):
+    """No bias is 0 and no scale is 1."""
+    params = MODEL.example(np.random.default_rng(1))[0]
+    return jax.tree.map(lambda w: np.asarray(10 * w, dtype), params)
+
+
+@pytest.mark.parametrize(("dtype", "allowed"), [("float32", 2e-5), ("float64", 1e-12)])
+def test_loss_and_gradients_equal_those_of_the_plain_net(dtype, allowed):
+    with enable_x64(dtype == "float64"):
+
+        @jit_once
+        def both(params):
+            (loss, _), res = LOSS.fwd(params, X, TARGETS)
+            return (loss, LOSS.bwd(res, 1.0)[0]), jax.value_and_grad(plain_loss)(params)
+
+        (loss, bars), (wanted, gradients) = both(example_params(dtype))
+        assert {leaf.dtype for leaf in jax.tree.leaves(bars)} == {jnp.dtype(dtype)}
+        np.testing.assert_allclose(loss, wanted, rtol=allowed)
+        assert worst_difference(bars, gradients) < allowed
+
+
+def test_the_shared_table_gets_both_gradients():
+    params = example_params("float32")
+    bars = jit_once(lambda params: LOSS.bwd(LOSS.fwd(params, X, TARGETS)[1], 1.0)[0])(params)
+    unseen = sorted(set(range(11)) - set(np.ravel(X).tolist()))
+    assert unseen
+    assert np.all(np.any(np.asarray(bars["tokens"]["table"])[unseen] != 0, axis=1))
+
+
+def test_logits_do_not_look_ahead():
+    params = example_params("float32")
+    forward = jit_once(lambda tokens: MODEL.fwd(params, tokens)[0][0])
+    logits, changed = forward(X), forward(X.at[:, 4:].set(0))
+    np.testing.assert_array_equal(logits[:, :4], changed[:, :4])
+    assert np.any(logits[:, 4:] != changed[:, 4:])
+
+
+def test_the_first_loss_is_that_of_a_guess():
+    params = MODEL.init(jax.random.key(0))
+    loss = jit_once(lambda params: LOSS.define(params, X, TARGETS)[0])(params)
+    assert abs(loss - np.log(11)) < 0.1
+
+
+def test_wrong_input_is_refused():
+    params = MODEL.init(jax.random.key(0))
+    with pytest.raises(ShapeError, match="expected at most 9 tokens in a row"):
+        MODEL(params, jnp.zeros((2, 10), jnp.int32))
+    with pytest.raises(DtypeError, match="x has dtype float32, expected an integer dtype"):
+        MODEL(params, jnp.zeros((2, 9)))
+    with pytest.raises(OptionError, match="width is 6, expected a multiple of the 4 heads"):
+        gpt(11, 9, width=6, heads=4)
