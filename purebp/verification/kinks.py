@@ -15,7 +15,7 @@ from purebp.verification.layout import as_float64
 from purebp.verification.probe import Probe
 
 STEP = 1e-7
-DRAWS = 8
+DRAWS = 16
 WIDTH = 1e-2
 
 
@@ -24,6 +24,25 @@ def conventional_jacobian(probe: Probe, case: Case) -> np.ndarray | None:
 
     `None` if there is no such entry.
     """
+    found = probe.evidence(case)
+    chosen = _conventions(probe, case)
+    if chosen is None or not chosen.any():
+        return None
+    return np.where(chosen, found.hand64.jacobian, found.truth.jacobian)
+
+
+def coordinates_at_kinks(probe: Probe, case: Case) -> np.ndarray | None:
+    """For each entry of the arguments, whether a hand-written derivative follows a convention.
+
+    Two kinks at one point can cancel in a difference quotient: its sides agree there, on a slope
+    that is as little the gradient as any other between them.
+    """
+    chosen = _conventions(probe, case)
+    return None if chosen is None or not chosen.any() else chosen.any(axis=0)
+
+
+def _conventions(probe: Probe, case: Case) -> np.ndarray | None:
+    """Which entries of the hand-written Jacobian follow a convention."""
     found = probe.evidence(case)
     exact, hand = found.truth.jacobian, found.hand64.jacobian
     if exact is None or hand is None or not exact.size:
@@ -37,8 +56,7 @@ def conventional_jacobian(probe: Probe, case: Case) -> np.ndarray | None:
     total = np.where(kinked, hand, 0).sum(axis=1)
     totals = np.where(kinked, nearby, 0).sum(axis=2)
     fits = (total >= totals.min(axis=0) - slack[:, 0]) & (total <= totals.max(axis=0) + slack[:, 0])
-    chosen = inside & fits[:, None]
-    return np.where(chosen, hand, exact) if chosen.any() else None
+    return inside & fits[:, None]
 
 
 def _nearby(probe: Probe, case: Case) -> list[np.ndarray]:
@@ -51,7 +69,8 @@ def _nearby(probe: Probe, case: Case) -> list[np.ndarray]:
         [np.full(x.shape, s) for x, s in zip(exact, (*sign, *[1.0] * len(exact)), strict=False)]
         for sign in signs
     ]
-    moves += [[rng.choice([-1.0, 1.0], leaf.shape) for leaf in exact] for _ in range(DRAWS)]
+    # Of different lengths, so that a sum or difference of two moves is not 0 again.
+    moves += [[_signed(rng, leaf.shape) for leaf in exact] for _ in range(DRAWS)]
     with enable_x64(True):
         return [
             probe.oracle.jacobian_at(
@@ -60,3 +79,7 @@ def _nearby(probe: Probe, case: Case) -> list[np.ndarray]:
             )
             for move in moves
         ]
+
+
+def _signed(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    return rng.choice([-1.0, 1.0], shape) * rng.uniform(0.5, 1.0, shape)

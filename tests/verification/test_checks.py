@@ -214,6 +214,27 @@ def test_at_a_kink_only_slopes_between_the_two_sides_are_conventions(check, at_z
     assert (outcome.failure is None) == right
 
 
+@pytest.mark.parametrize(("at_zero", "right"), [(0.0, True), (0.5, True), (1.5, False)])
+def test_two_kinks_that_cancel_in_the_differences_are_a_convention_too(at_zero, right):
+    """At 0 both differences of max(0, x + z) - max(0, z - x) along x are 1; 0 to 2 are right."""
+
+    def fwd(x, z):
+        return jnp.maximum(x + z, 0) - jnp.maximum(z - x, 0), (x, z)
+
+    def bwd(res, g):
+        x, z = res
+        first, second = (jnp.where(s > 0, 1, jnp.where(s == 0, at_zero, 0)) for s in (x + z, z - x))
+        return (first + second).astype(g.dtype) * g, (first - second).astype(g.dtype) * g
+
+    made = make_target((fwd, bwd), shapes="n, n")
+    probe = Probe(made, variants(made)[3])
+    drawn = [Case(probe.variant, "ties", "normal", seed) for seed in range(20)]
+    both = [case for case in drawn if bool((sum(map(abs, probe.inputs(case)[0])) == 0).any())]
+    outcomes = [CHECKS["finite differences"](probe, case) for case in both]
+    assert any(outcome.convention for outcome in outcomes) == right
+    assert all(outcome.failure is None for outcome in outcomes) == right
+
+
 def test_a_tie_that_pays_both_sides_in_full_is_wrong():
     def fwd(x, y):
         return jnp.maximum(x, y), (x, y)
