@@ -231,7 +231,7 @@ def test_two_kinks_that_cancel_in_the_differences_are_a_convention_too(at_zero, 
     drawn = [Case(probe.variant, "ties", "normal", seed) for seed in range(20)]
     both = [case for case in drawn if bool((sum(map(abs, probe.inputs(case)[0])) == 0).any())]
     outcomes = [CHECKS["finite differences"](probe, case) for case in both]
-    assert any(outcome.convention for outcome in outcomes) == right
+    assert any(outcome.convention for outcome in outcomes) == (at_zero == 0)  # 0.5 gives 1 too
     assert all(outcome.failure is None for outcome in outcomes) == right
 
 
