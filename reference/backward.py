@@ -15,6 +15,7 @@ from reference import (
     backward_layers,
     backward_lines,
     backward_losses,
+    backward_more_losses,
     backward_recurrent,
 )
 
@@ -25,5 +26,6 @@ BACKWARD: dict[str, Callable] = {
     **backward_lines.BACKWARD,
     **backward_layers.BACKWARD,
     **backward_losses.BACKWARD,
+    **backward_more_losses.BACKWARD,
     **backward_recurrent.BACKWARD,
 }

@@ -23,6 +23,7 @@ from reference import gates as plain_gates
 from reference import layers as plain_layers
 from reference import lines as plain_lines
 from reference import losses as plain_losses
+from reference import more_losses as plain_more_losses
 from reference import recurrent as plain_recurrent
 from reference.backward import BACKWARD
 from reference.precise import MP
@@ -45,6 +46,7 @@ FORWARD: Loops = {
     **plain_layers.DEFINITIONS,
     **plain_lines.DEFINITIONS,
     **plain_losses.DEFINITIONS,
+    **plain_more_losses.DEFINITIONS,
     **plain_recurrent.DEFINITIONS,
     "identity": np.asarray,
 }

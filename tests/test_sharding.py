@@ -185,7 +185,7 @@ def test_sharded_weights_on_an_explicit_mesh(op: Op) -> None:
 
 
 MODELS = {op.name for op in families()["models"]}
-BROADCASTING = {"prelu", "clamp", "where"}
+ALL_SPLIT = {"prelu", "clamp", "where", "gaussian_nll", "dice", "kl_divergence"}
 BATCHED = {"x", "positions", "tokens", "y", "residual", "labels", "logits", "scores", "target"}
 BATCHED |= {"h0", "c0", "h", "c", "lengths", "targets"}
 BATCHED |= {"q", "k", "v"}
@@ -202,7 +202,7 @@ def test_every_cotangent_is_sharded_like_its_argument(name: str) -> None:
         if arg is None or jnp.issubdtype(arg.dtype, jax.dtypes.prng_key):
             given.append(arg)
             continue
-        split = arg.ndim > 0 and (parameter.name in BATCHED or name in BROADCASTING)
+        split = arg.ndim > 0 and (parameter.name in BATCHED or name in ALL_SPLIT)
         shape = (8 * arg.shape[0], *arg.shape[1:]) if split else arg.shape
         spec = NamedSharding(mesh, P("data") if split else P())
         given.append(jax.ShapeDtypeStruct(shape, arg.dtype, sharding=spec))

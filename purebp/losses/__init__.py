@@ -3,20 +3,63 @@
 The data term compares scores with targets; the regularisation term is a penalty on the weights.
 """
 
-from purebp.losses import classification, penalties, regression, soft
+from purebp.losses import (
+    binary,
+    classification,
+    contrast,
+    difference,
+    divergence,
+    overlap,
+    penalties,
+    regression,
+    similarity,
+    soft,
+)
+from purebp.losses.binary import binary_cross_entropy, focal, hinge
 from purebp.losses.classification import softmax_cross_entropy, svm
-from purebp.losses.penalties import l1, l2
+from purebp.losses.contrast import triplet
+from purebp.losses.difference import gaussian_nll, huber, l1_loss, log_cosh, mse
+from purebp.losses.divergence import kl_divergence
+from purebp.losses.overlap import dice
+from purebp.losses.penalties import elastic_net, l1, l2, max_norm
 from purebp.losses.regression import half_squared_error
+from purebp.losses.similarity import cosine_distance, cosine_similarity
 from purebp.losses.soft import soft_cross_entropy
 
-OPS = (*classification.OPS, *soft.OPS, *regression.OPS, *penalties.OPS)
+OPS = (
+    *classification.OPS,
+    *soft.OPS,
+    *regression.OPS,
+    *difference.OPS,
+    *binary.OPS,
+    *overlap.OPS,
+    *divergence.OPS,
+    *similarity.OPS,
+    *contrast.OPS,
+    *penalties.OPS,
+)
 
 __all__ = [
     "OPS",
+    "binary_cross_entropy",
+    "cosine_distance",
+    "cosine_similarity",
+    "dice",
+    "elastic_net",
+    "focal",
+    "gaussian_nll",
     "half_squared_error",
+    "hinge",
+    "huber",
+    "kl_divergence",
     "l1",
+    "l1_loss",
     "l2",
+    "log_cosh",
+    "max_norm",
+    "mse",
     "soft_cross_entropy",
     "softmax_cross_entropy",
     "svm",
+    "triplet",
 ]

@@ -56,3 +56,9 @@ def check_reduction(op: str, reduction: str) -> None:
     if reduction not in REDUCTIONS:
         known = ", ".join(map(repr, REDUCTIONS))
         raise OptionError(f"{op}: reduction is {reduction!r}, expected one of {known}")
+
+
+def share_of(loss_bar: Array, entries: tuple[int, ...], reduction: str) -> Array:
+    """The cotangent of each entry's loss, ready to multiply (entries)."""
+    wide = widen(loss_bar)
+    return wide / math.prod(entries) if reduction == "mean" else wide

@@ -11,13 +11,14 @@ from reference import (
     layers,
     lines,
     losses,
+    more_losses,
     recurrent,
 )
 from reference.backward import BACKWARD
 from reference.backward_convolutions import conv2d_backward_as_convolutions
 from reference.numerical import numerical_gradient
 
-MODULES = (gates, elementwise, activations, layers, losses, recurrent, lines)
+MODULES = (gates, elementwise, activations, layers, losses, more_losses, recurrent, lines)
 DEFINITIONS = {name: f for module in MODULES for name, f in module.DEFINITIONS.items()}
 LENGTHS = np.array([0, 3])
 LABELS = np.array([2, 0, 3])
@@ -181,6 +182,23 @@ CASES = [
         ("half_squared_error", (normal(3, 4), normal(3, 4, seed=1)), {"reduction": r})
         for r in ("mean", "sum", "none")
     ),
+    *(
+        (name, (normal(3, 4), normal(3, 4, seed=1)), {"reduction": reduction})
+        for name in ("mse", "l1_loss", "huber", "log_cosh", "hinge", "cosine_distance")
+        for reduction in ("mean", "sum", "none")
+    ),
+    ("huber", (normal(3, 4), normal(3, 4, seed=1)), {"delta": 0.3}),
+    ("gaussian_nll", (normal(3, 4), normal(3, 4, seed=1), positive(3, 4)), {}),
+    *(
+        (name, (normal(3, 4), positive(3, 4) / 2), {"reduction": "none"})
+        for name in ("binary_cross_entropy", "focal", "kl_divergence")
+    ),
+    ("focal", (normal(3, 4), positive(3, 4) / 2), {"gamma": 1.5, "alpha": 0.25}),
+    ("dice", (positive(3, 4) / 2, positive(3, 4, seed=1) / 2), {"smooth": 0.1}),
+    ("cosine_similarity", (normal(3, 4), normal(3, 4, seed=1)), {}),
+    ("triplet", (normal(3, 4), normal(3, 4, seed=1), normal(3, 4, seed=2)), {"reduction": "none"}),
+    ("elastic_net", (normal(2, 3),), {"l1": 0.3, "l2": 0.7}),
+    ("max_norm", (2 * normal(3, 4),), {"limit": 0.7, "strength": 0.3}),
     *((name, (normal(2, 3),), {"strength": 0.3}) for name in ("l1", "l2")),
     ("rnn_step", (normal(2, 3), *recurrent_weights(1)), {}),
     ("lstm_step", (normal(2, 3), normal(2, 2, seed=3), *recurrent_weights(4)), {}),

@@ -17,6 +17,7 @@ from reference import (
     layers,
     lines,
     losses,
+    more_losses,
     norms,
     worked_examples,
 )
@@ -25,7 +26,15 @@ from reference.precise import MP
 from reference.precise import PRECISE as PRECISE_REST
 from reference.precise_gates import INTERVALS, PRECISE_GATES
 
-MODULES = (gates, elementwise, lines, activations, layers, losses)
+MODULES = (
+    gates,
+    elementwise,
+    lines,
+    activations,
+    layers,
+    losses,
+    more_losses,
+)
 DEFINITIONS = {name: f for module in MODULES for name, f in module.DEFINITIONS.items()}
 
 

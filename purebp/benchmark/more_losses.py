@@ -1,0 +1,131 @@
+"""The other losses, against optax and plain jnp."""
+
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array
+
+from purebp.benchmark.case import Case, normal, positive
+from purebp.losses import (
+    binary_cross_entropy,
+    cosine_distance,
+    cosine_similarity,
+    dice,
+    elastic_net,
+    focal,
+    gaussian_nll,
+    hinge,
+    huber,
+    kl_divergence,
+    l1_loss,
+    log_cosh,
+    max_norm,
+    mse,
+    triplet,
+)
+
+SMALL, LARGE = (64, 10), (1024, 1024)
+TWO = (normal(*SMALL), normal(*SMALL)), (normal(*LARGE), normal(*LARGE))
+LOGITS = (normal(*SMALL), positive(*SMALL)), (normal(*LARGE), positive(*LARGE))
+BOTH = (positive(*SMALL), positive(*SMALL)), (positive(*LARGE), positive(*LARGE))
+WEIGHTS = (normal(*SMALL),), (normal(*LARGE),)
+
+
+def plain_mse(y: Array, target: Array) -> Array:
+    return jnp.mean(optax.squared_error(y, target))
+
+
+def plain_l1_loss(y: Array, target: Array) -> Array:
+    return jnp.mean(jnp.abs(y - target))
+
+
+def optax_huber(y: Array, target: Array) -> Array:
+    return jnp.mean(optax.huber_loss(y, target))
+
+
+def optax_log_cosh(y: Array, target: Array) -> Array:
+    return jnp.mean(optax.log_cosh(y, target))
+
+
+def plain_gaussian_nll(mean: Array, target: Array, var: Array) -> Array:
+    return jnp.mean(jnp.log(var) + (target - mean) ** 2 / var) / 2
+
+
+def optax_binary_cross_entropy(logits: Array, target: Array) -> Array:
+    return jnp.mean(optax.sigmoid_binary_cross_entropy(logits, target))
+
+
+def optax_focal(logits: Array, target: Array) -> Array:
+    return jnp.mean(optax.sigmoid_focal_loss(logits, target))
+
+
+def plain_hinge(scores: Array, target: Array) -> Array:
+    return jnp.mean(jnp.maximum(0, 1 - scores * target))
+
+
+def plain_dice(p: Array, target: Array) -> Array:
+    top = 2 * jnp.sum(p * target, axis=-1) + 1
+    return jnp.mean(1 - top / (jnp.sum(p, axis=-1) + jnp.sum(target, axis=-1) + 1))
+
+
+def optax_kl_divergence(log_p: Array, target: Array) -> Array:
+    return jnp.mean(optax.kl_divergence(log_p, target))
+
+
+def optax_cosine_distance(x: Array, y: Array) -> Array:
+    return jnp.mean(optax.cosine_distance(x, y))
+
+
+def plain_triplet(anchor: Array, positive: Array, negative: Array) -> Array:
+    near = jnp.linalg.norm(anchor - positive, axis=-1)
+    far = jnp.linalg.norm(anchor - negative, axis=-1)
+    return jnp.mean(jnp.maximum(0, near - far + 1))
+
+
+def plain_elastic_net(w: Array) -> Array:
+    return jnp.sum(jnp.abs(w)) + jnp.sum(w**2) / 2
+
+
+def plain_max_norm(w: Array) -> Array:
+    return jnp.sum(jnp.maximum(0, jnp.linalg.norm(w, axis=0) - 1) ** 2) / 2
+
+
+CASES = (
+    Case(mse, plain_mse, "optax.squared_error", *TWO),
+    Case(
+        l1_loss,
+        plain_l1_loss,
+        "jnp.abs",
+        *TWO,
+        more_memory="the error; autodiff keeps two masks of a byte an entry",
+    ),
+    Case(huber, optax_huber, "optax.huber_loss", *TWO),
+    Case(log_cosh, optax_log_cosh, "optax.log_cosh", *TWO),
+    Case(
+        gaussian_nll,
+        plain_gaussian_nll,
+        "plain jnp",
+        (*TWO[0], positive(*SMALL)),
+        (*TWO[1], positive(*LARGE)),
+    ),
+    Case(
+        binary_cross_entropy,
+        optax_binary_cross_entropy,
+        "optax.sigmoid_binary_cross_entropy",
+        *LOGITS,
+    ),
+    Case(focal, optax_focal, "optax.sigmoid_focal_loss", *LOGITS),
+    Case(hinge, plain_hinge, "jnp.maximum", *TWO),
+    Case(dice, plain_dice, "plain jnp", *BOTH),
+    Case(kl_divergence, optax_kl_divergence, "optax.kl_divergence", *LOGITS),
+    Case(cosine_similarity, optax.cosine_similarity, "optax.cosine_similarity", *TWO),
+    Case(cosine_distance, optax_cosine_distance, "optax.cosine_distance", *TWO),
+    Case(
+        triplet,
+        plain_triplet,
+        "jnp.linalg.norm",
+        (*TWO[0], normal(*SMALL)),
+        (*TWO[1], normal(*LARGE)),
+    ),
+    Case(elastic_net, plain_elastic_net, "plain jnp", *WEIGHTS),
+    Case(max_norm, plain_max_norm, "jnp.linalg.norm", *WEIGHTS),
+)
