@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike
 
 from reference.activations import softmax
 from reference.backward_gates import Arguments
+from reference.backward_layers import affine_backward
+from reference.layers import affine
 from reference.shapes import Array, Index, float64
 
 
@@ -155,8 +157,20 @@ def l1_backward(args: Arguments, y_bar: Array, *, strength: float = 1.0) -> tupl
     return (w_bar,)
 
 
+def fused_linear_cross_entropy_backward(
+    args: Arguments, y_bar: Array, *, reduction: str = "mean", chunk: int | None = None
+) -> tuple[Array, Array, None]:
+    """Back through the loss to the logits, then through the products."""
+    x, w, labels = args
+    logits = (affine(x, w), labels)
+    logits_bar, _ = softmax_cross_entropy_backward(logits, y_bar, reduction=reduction)
+    x_bar, w_bar, _ = affine_backward((x, w), logits_bar)
+    return x_bar, w_bar, None
+
+
 BACKWARD: dict[str, Callable] = {
     "softmax_cross_entropy": softmax_cross_entropy_backward,
+    "fused_linear_cross_entropy": fused_linear_cross_entropy_backward,
     "soft_cross_entropy": soft_cross_entropy_backward,
     "svm": svm_backward,
     "half_squared_error": half_squared_error_backward,

@@ -8,7 +8,15 @@ import optax
 from jaxtyping import Array
 
 from purebp.benchmark.case import Case, integers, normal, positive
-from purebp.losses import half_squared_error, l1, l2, soft_cross_entropy, softmax_cross_entropy, svm
+from purebp.losses import (
+    fused_linear_cross_entropy,
+    half_squared_error,
+    l1,
+    l2,
+    soft_cross_entropy,
+    softmax_cross_entropy,
+    svm,
+)
 
 FEW_CLASSES = (normal(8192, 10, scale=2), integers(8192, below=10))
 SOME_CLASSES = (normal(1024, 1000, scale=2), integers(1024, below=1000))
@@ -71,7 +79,19 @@ def torch_l1(torch: Any, w: Any) -> Any:
 OPTAX = "optax.softmax_cross_entropy_with_integer_labels"
 ONE_MORE = "two numbers for each example, so that p_t - 1 keeps its digits"
 
+
+def optax_linear_cross_entropy(x: Array, w: Array, labels: Array) -> Array:
+    return optax_cross_entropy(x @ w, labels)
+
+
 CASES = (
+    Case(
+        fused_linear_cross_entropy,
+        optax_linear_cross_entropy,
+        "a product and optax",
+        (normal(64, 16), normal(16, 10), integers(64, below=10)),
+        (normal(2048, 256), normal(256, 8192, scale=0.06), integers(2048, below=8192)),
+    ),
     Case(
         softmax_cross_entropy,
         optax_cross_entropy,

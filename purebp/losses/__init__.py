@@ -9,6 +9,7 @@ from purebp.losses import (
     contrast,
     difference,
     divergence,
+    fused,
     overlap,
     penalties,
     regression,
@@ -20,6 +21,7 @@ from purebp.losses.classification import softmax_cross_entropy, svm
 from purebp.losses.contrast import triplet
 from purebp.losses.difference import gaussian_nll, huber, l1_loss, log_cosh, mse
 from purebp.losses.divergence import kl_divergence
+from purebp.losses.fused import fused_linear_cross_entropy
 from purebp.losses.overlap import dice
 from purebp.losses.penalties import elastic_net, l1, l2, max_norm
 from purebp.losses.regression import half_squared_error
@@ -29,6 +31,7 @@ from purebp.losses.soft import soft_cross_entropy
 OPS = (
     *classification.OPS,
     *soft.OPS,
+    *fused.OPS,
     *regression.OPS,
     *difference.OPS,
     *binary.OPS,
@@ -47,6 +50,7 @@ __all__ = [
     "dice",
     "elastic_net",
     "focal",
+    "fused_linear_cross_entropy",
     "gaussian_nll",
     "half_squared_error",
     "hinge",

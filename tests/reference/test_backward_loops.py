@@ -164,6 +164,10 @@ CASES = [
     ),
     ("rope", (normal(2, 3, 2, 4), np.array([[0, 1, 2], [5, 0, 9]])), {}),
     ("rope", (normal(3, 1, 6),), {"interleaved": True, "base": 10.0}),
+    *(
+        ("fused_linear_cross_entropy", (normal(3, 2), normal(2, 4), LABELS), {"reduction": r})
+        for r in ("mean", "sum")
+    ),
     ("embedding", (np.array([[2, 0], [2, 1]]), normal(4, 3)), {}),
     *(("softmax_cross_entropy", (normal(3, 4), LABELS), {"reduction": r}) for r in ("mean", "sum")),
     ("softmax_cross_entropy", (normal(3, 1, 4), LABELS[:, None]), {"reduction": "none"}),
