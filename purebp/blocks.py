@@ -24,19 +24,22 @@ BLOCK_BYTES = 1 << 17
 WORTH_IT_BYTES = 1 << 20
 
 
-def by_blocks(row_pass: RowPass, rows: Rows, shared: Rows = ()) -> tuple[Any, Any]:
-    """`row_pass(*rows, *shared) -> (outputs, sums)`, on blocks of the rows where that is faster.
+def by_blocks(
+    whole_pass: RowPass, block_pass: RowPass, rows: Rows, shared: Rows = ()
+) -> tuple[Any, Any]:
+    """`whole_pass(*rows, *shared) -> (outputs, sums)`, or that on blocks where they are faster.
 
     Args:
-        row_pass: works on any number of rows. Its outputs have an entry for each row; its sums are
-            sums over the rows it was given, and are added up.
+        whole_pass: works on all rows. Its outputs have an entry for each row; its sums are sums
+            over the rows.
+        block_pass: the same, written for the rows of one block; its sums are added up.
         rows: arrays with the same first axis.
         shared: arrays that every block sees whole.
     """
     size = block_rows(rows[0])
     if size is None:
-        return row_pass(*rows, *shared)
-    whole, blocked = partial(_whole, row_pass), partial(_blocked, row_pass, size)
+        return whole_pass(*rows, *shared)
+    whole, blocked = partial(_whole, whole_pass), partial(_blocked, block_pass, size)
     return cast(tuple[Any, Any], lax.platform_dependent(rows, shared, cpu=blocked, default=whole))
 
 

@@ -1,5 +1,7 @@
 """Rows in blocks: the same numbers as all rows at once, under every transformation."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -29,7 +31,9 @@ def assert_close(a, b, tolerance=1e-5):
 def test_blocks_give_what_the_whole_gives(rows):
     x, scale = draw(rows), jnp.float32(3)
     assert block_rows(x) is not None
-    assert_close(jax.jit(lambda x: by_blocks(row_pass, (x,), (scale,)))(x), row_pass(x, scale))
+    assert_close(
+        jax.jit(lambda x: by_blocks(row_pass, row_pass, (x,), (scale,)))(x), row_pass(x, scale)
+    )
 
 
 def test_small_arrays_and_arrays_that_cannot_be_divided_stay_whole():

@@ -28,13 +28,17 @@ AGREEMENT = 1e-2
 
 
 class Costs(NamedTuple):
-    """What one compiled program costs. Bytes and seconds."""
+    """What one compiled program costs. Bytes and seconds.
+
+    XLA counts the flops and bytes of a loop's body once, whatever the number of turns: `loops`.
+    """
 
     flops: float
     accessed: float
     temporary: int
     residuals: int
     compile_seconds: float
+    loops: bool = False
 
 
 class Ratio(NamedTuple):
@@ -71,10 +75,14 @@ class Row:
 
     @property
     def slower(self) -> bool:
-        """Slower than autodiff: by the clock from a millisecond on, else by flops and bytes."""
+        """Slower than autodiff: by the clock from a millisecond on, else by flops and bytes.
+
+        Of programs with loops flops and bytes say little; there it is always the clock.
+        """
         if self.time is None:
             return False
-        if self.time.hand_seconds >= LEAST_SECONDS:
+        loops = self.hand.loops or self.autodiff.loops
+        if loops or self.time.hand_seconds >= LEAST_SECONDS:
             return self.time.low > SLOWER
         more_flops = self.hand.flops > SLOWER * self.autodiff.flops
         return more_flops and self.hand.accessed > SLOWER * self.autodiff.accessed
@@ -215,6 +223,7 @@ def _compile(passes: Passes, args: Any, y_bar: Any) -> tuple[Callable[..., Any],
         temporary=int(getattr(memory, "temp_size_in_bytes", 0)),
         residuals=residual_bytes(passes, args),
         compile_seconds=seconds,
+        loops=" while(" in compiled.as_text(),
     )
     return compiled, costs
 

@@ -21,8 +21,9 @@ INTRODUCTION = """\
 Forward plus backward pass under jit, interleaved pairs. `time` is the median of the time ratios
 by hand / jax.grad with both passes in one program, `95%` its interval; `apart` is that of two
 programs, with the residuals in memory between them; `torch` is one program against PyTorch eager.
-Flops, bytes accessed and compile time are ratios of the compiled programs; temporary and residual
-memory is by hand / jax.grad. Rows marked * are single gates."""
+Flops, bytes accessed and compile time are ratios of the compiled programs ("loop": XLA counts the
+body of a loop once, so there is no ratio); temporary and residual memory is by hand / jax.grad.
+Rows marked * are single gates."""
 HEADINGS = (
     "op",
     "size",
@@ -98,8 +99,8 @@ def cells(row: Row) -> tuple[str, ...]:
         f"{row.time.low:.2f}-{row.time.high:.2f}" if row.time else "",
         _ratio(row.apart),
         _ratio(row.torch),
-        _divided(hand.flops, other.flops),
-        _divided(hand.accessed, other.accessed),
+        _divided(hand.flops, other.flops) if not (hand.loops or other.loops) else "loop",
+        _divided(hand.accessed, other.accessed) if not (hand.loops or other.loops) else "loop",
         f"{_bytes(hand.temporary)} / {_bytes(other.temporary)}",
         f"{_bytes(hand.residuals)} / {_bytes(other.residuals)}",
         _divided(hand.compile_seconds, other.compile_seconds),

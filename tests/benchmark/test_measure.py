@@ -3,6 +3,7 @@
 import dataclasses
 import time
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -115,11 +116,19 @@ ROW = Row(
         ({"time": Ratio(1.2, 1.04, 1.3, 30, 1e-2, 1e-2)}, False),
         ({"time": Ratio(1.2, 1.1, 1.3, 30, 1e-4, 1e-4)}, True),
         ({"time": Ratio(1.2, 1.1, 1.3, 30, 1e-4, 1e-4), "hand": Costs(1, 1, 0, 0, 1)}, False),
+        ({"time": Ratio(1.2, 1.1, 1.3, 30, 1e-4, 1e-4), "hand": Costs(1, 1, 0, 0, 1, True)}, True),
         ({"time": None}, False),
     ],
 )
 def test_slower_is_by_the_clock_or_below_a_millisecond_by_flops_and_bytes(change, slower) -> None:
     assert dataclasses.replace(ROW, **change).slower is slower
+
+
+def test_a_loop_is_seen() -> None:
+    looped = Case(relu, lambda x: jax.lax.map(jax.nn.relu, x), "lax.map", TINY, TINY)
+    row = measure(looped, "small", pairs=0)
+    assert row.autodiff.loops
+    assert not row.hand.loops
 
 
 def test_more_memory_needs_a_reason() -> None:
