@@ -4,6 +4,7 @@ Labels are not differentiated: their entry is None. Kinks: svm has slope 0 where
 exactly, l1 has slope 0 at 0.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -13,6 +14,7 @@ from reference.activations import softmax
 from reference.backward_gates import Arguments
 from reference.backward_layers import affine_backward
 from reference.layers import affine
+from reference.losses import alignments, ctc_examples
 from reference.shapes import Array, Index, float64
 
 
@@ -110,6 +112,25 @@ def soft_cross_entropy_backward(
     return z_bar, t_bar
 
 
+def ctc_backward(
+    args: Arguments, y_bar: Array, *, blank: int = 0, reduction: str = "mean"
+) -> tuple[Array, None, None, None]:
+    """z_bar_t = p_t - the share of the alignments, by probability, that have a class at t."""
+    logits = float64(args[0])
+    lengths = (*args[2:], None, None)[:2]
+    upstream = upstream_of_examples(y_bar, logits.shape[:1], reduction)
+    z_bar = np.zeros(logits.shape)
+    for n, (p, target) in enumerate(ctc_examples(logits, args[1], *lengths)):
+        found = alignments(p, target, blank)
+        total = math.fsum(prob for _, prob in found)
+        z_bar[n, : len(p)] = p
+        for path, prob in found:
+            for t, k in enumerate(path):
+                z_bar[n, t, k] -= prob / total
+        z_bar[n] *= upstream[n]
+    return z_bar, None, None, None
+
+
 def svm_backward(
     args: Arguments, y_bar: Array, *, margin: float = 1.0, reduction: str = "mean"
 ) -> tuple[Array, None]:
@@ -172,6 +193,7 @@ BACKWARD: dict[str, Callable] = {
     "softmax_cross_entropy": softmax_cross_entropy_backward,
     "fused_linear_cross_entropy": fused_linear_cross_entropy_backward,
     "soft_cross_entropy": soft_cross_entropy_backward,
+    "ctc": ctc_backward,
     "svm": svm_backward,
     "half_squared_error": half_squared_error_backward,
     "l2": l2_backward,

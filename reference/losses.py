@@ -4,12 +4,14 @@
 "none". Labels are class numbers 0 ... v - 1.
 """
 
+import itertools
 import math
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from reference.activations import softmax
 from reference.layers import affine
 from reference.shapes import Array, float64
 
@@ -75,6 +77,55 @@ def soft_cross_entropy(logits: ArrayLike, targets: ArrayLike, *, reduction: str 
             cost = softmax_cross_entropy(logits[index], np.asarray(j), reduction="none")
             losses[index] += targets[(*index, j)] * cost
     return reduce_examples(losses, reduction)
+
+
+def collapsed(path: tuple[int, ...], blank: int) -> list[int]:
+    """What an alignment reads as: repetitions are one, then blanks go."""
+    kept = [k for t, k in enumerate(path) if t == 0 or path[t - 1] != k]
+    return [k for k in kept if k != blank]
+
+
+def alignments(p: Array, labels: list[int], blank: int) -> list[tuple[tuple[int, ...], float]]:
+    """Every path of classes that reads as the labels, with its probability."""
+    times, classes = p.shape
+    return [
+        (path, math.prod(p[t, k] for t, k in enumerate(path)))
+        for path in itertools.product(range(classes), repeat=times)
+        if collapsed(path, blank) == labels
+    ]
+
+
+def ctc_examples(
+    logits: ArrayLike, labels: ArrayLike, logit_lengths: ArrayLike, label_lengths: ArrayLike
+) -> list[tuple[Array, list[int]]]:
+    """For each example the probabilities of the times that count, and the labels that do."""
+    logits, labels = float64(logits), np.asarray(labels)
+    n, times, width = len(logits), logits.shape[1], labels.shape[1]
+    ends = np.full(n, times) if logit_lengths is None else np.asarray(logit_lengths)
+    counts = np.full(n, width) if label_lengths is None else np.asarray(label_lengths)
+    return [
+        (softmax(logits[i, : ends[i]]), [int(k) for k in labels[i, : counts[i]]]) for i in range(n)
+    ]
+
+
+def ctc(
+    logits: ArrayLike,
+    labels: ArrayLike,
+    logit_lengths: ArrayLike | None = None,
+    label_lengths: ArrayLike | None = None,
+    *,
+    blank: int = 0,
+    reduction: str = "mean",
+) -> Array:
+    """-log of the sum over all alignments, written down one by one.
+
+    Shapes: (n, t, v), (n, s), (n), (n) -> () or (n).
+    """
+    losses = [
+        -math.log(math.fsum(prob for _, prob in alignments(p, target, blank)))
+        for p, target in ctc_examples(logits, labels, logit_lengths, label_lengths)
+    ]
+    return reduce_examples(float64(losses), reduction)
 
 
 def svm(
@@ -145,6 +196,7 @@ DEFINITIONS: dict[str, Callable] = {
     "softmax_cross_entropy": softmax_cross_entropy,
     "fused_linear_cross_entropy": fused_linear_cross_entropy,
     "soft_cross_entropy": soft_cross_entropy,
+    "ctc": ctc,
     "svm": svm,
     "half_squared_error": half_squared_error,
     "l2": l2,

@@ -1,7 +1,5 @@
 """Rows in blocks: the same numbers as all rows at once, under every transformation."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np

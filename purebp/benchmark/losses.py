@@ -9,6 +9,7 @@ from jaxtyping import Array
 
 from purebp.benchmark.case import Case, integers, normal, positive
 from purebp.losses import (
+    ctc,
     fused_linear_cross_entropy,
     half_squared_error,
     l1,
@@ -35,6 +36,19 @@ def optax_smoothed_cross_entropy(logits: Array, labels: Array) -> Array:
 
 def optax_soft_cross_entropy(logits: Array, targets: Array) -> Array:
     return jnp.mean(optax.softmax_cross_entropy(logits, targets))
+
+
+def optax_ctc(logits: Array, labels: Array) -> Array:
+    paddings = jnp.zeros(logits.shape[:2]), jnp.zeros(labels.shape)
+    return jnp.mean(optax.ctc_loss(logits, paddings[0], labels, paddings[1]))
+
+
+def torch_ctc(torch: Any, logits: Any, labels: Any) -> Any:
+    p = torch.log_softmax(logits, -1).transpose(0, 1)
+    n, t, s = logits.shape[0], logits.shape[1], labels.shape[1]
+    lengths = torch.full((n,), t), torch.full((n,), s)
+    loss = torch.nn.functional.ctc_loss(p, labels.long(), *lengths, reduction="none")
+    return loss.mean()
 
 
 def plain_svm(scores: Array, labels: Array) -> Array:
@@ -137,6 +151,14 @@ CASES = (
         "optax.softmax_cross_entropy",
         (normal(64, 10), positive(64, 10)),
         (normal(1024, 1000), positive(1024, 1000)),
+    ),
+    Case(
+        ctc,
+        optax_ctc,
+        "optax.ctc_loss",
+        (normal(4, 20, 10), integers(4, 5, below=10)),
+        (normal(16, 200, 64), integers(16, 25, below=64)),
+        torch=torch_ctc,
     ),
     Case(
         svm, plain_svm, "jnp, margins set to 0 at the label", SMALL, SOME_CLASSES, torch=torch_svm

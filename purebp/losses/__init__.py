@@ -19,6 +19,7 @@ from purebp.losses import (
 from purebp.losses.binary import binary_cross_entropy, focal, hinge
 from purebp.losses.classification import softmax_cross_entropy, svm
 from purebp.losses.contrast import triplet
+from purebp.losses.ctc import ctc
 from purebp.losses.difference import gaussian_nll, huber, l1_loss, log_cosh, mse
 from purebp.losses.divergence import kl_divergence
 from purebp.losses.fused import fused_linear_cross_entropy
@@ -31,6 +32,7 @@ from purebp.losses.soft import soft_cross_entropy
 OPS = (
     *classification.OPS,
     *soft.OPS,
+    ctc,
     *fused.OPS,
     *regression.OPS,
     *difference.OPS,
@@ -47,6 +49,7 @@ __all__ = [
     "binary_cross_entropy",
     "cosine_distance",
     "cosine_similarity",
+    "ctc",
     "dice",
     "elastic_net",
     "focal",

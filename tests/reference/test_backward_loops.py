@@ -22,6 +22,7 @@ MODULES = (gates, elementwise, activations, layers, losses, more_losses, recurre
 DEFINITIONS = {name: f for module in MODULES for name, f in module.DEFINITIONS.items()}
 LENGTHS = np.array([0, 3])
 LABELS = np.array([2, 0, 3])
+CTC_LENGTHS = np.array([4, 3]), np.array([2, 1])
 
 
 def normal(*shape, seed=0):
@@ -178,6 +179,10 @@ CASES = [
     ("softmax_cross_entropy", (normal(3, 4), LABELS), {"smoothing": 0.2, "z_loss": 0.1}),
     *(
         ("soft_cross_entropy", (normal(3, 4), positive(3, 4)), {"reduction": r})
+        for r in ("mean", "none")
+    ),
+    *(
+        ("ctc", (normal(2, 4, 3), np.array([[1, 1], [2, 0]]), *CTC_LENGTHS), {"reduction": r})
         for r in ("mean", "none")
     ),
     *(("svm", (normal(3, 4), LABELS), {"reduction": r}) for r in ("mean", "sum", "none")),
