@@ -8,13 +8,14 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import optax
 from jaxtyping import Array
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from purebp.errors import OptionError
-from purebp.models import Model, char_lstm
+from purebp.models import Model, char_lstm, gpt
 from purebp.training.language import Pass, TrainedText, train_text, zero_state
 from purebp.training.options import check_file, integer, not_negative, positive
 from purebp.training.recipes import make_optimizer
@@ -26,7 +27,8 @@ CLIP = 1.0
 class LanguageRecipe(NamedTuple):
     """How one model learns the text, and how it goes on writing.
 
-    `advance(model, params, state, tokens) -> (logits, state)` reads one token.
+    `start(model, params, first) -> state`; then `advance(model, params, state, tokens) ->
+    (logits, state)` reads one token.
     """
 
     build: Callable[[], Model]
@@ -35,6 +37,7 @@ class LanguageRecipe(NamedTuple):
     learning_rates: Mapping[str, float]
     rows: int = 16
     steps: int = 96
+    start: Callable[..., Any] = zero_state
 
 
 class TextSettings(NamedTuple):
@@ -62,8 +65,37 @@ def advance_by_state(model: Model, params: Any, state: Any, tokens: Array) -> tu
     return logits[:, -1], state
 
 
+def transformer() -> Model:
+    """3 blocks of 4 heads, 128 features, 96 bytes of context."""
+    return gpt(VOCABULARY, 96, width=128, heads=4, depth=3)
+
+
+def empty_window(model: Model, params: Any, first: Any) -> tuple[Array, Array]:
+    """The tokens that a model with a context has seen, (1, context), and how many they are."""
+    return jnp.zeros((1, *model.input_shape), jnp.int32), jnp.zeros((), jnp.int32)
+
+
+def advance_by_window(
+    model: Model, params: Any, state: tuple[Array, Array], tokens: Array
+) -> tuple[Array, tuple[Array, Array]]:
+    """One token, for a model that reads its whole context anew; a full one loses its first."""
+    seen, count = state
+    full = count == seen.shape[1]
+    seen, place = jnp.where(full, jnp.roll(seen, -1, axis=1), seen), count - full
+    seen = seen.at[:, place].set(tokens)
+    (logits, _), _ = model.fwd(params, seen)
+    return logits[:, place], (seen, place + 1)
+
+
 LANGUAGE: Mapping[str, LanguageRecipe] = {
     "lstm": LanguageRecipe(lstm, advance_by_state, 8, {"sgd": 1.0, "momentum": 0.1, "adam": 4e-3}),
+    "gpt": LanguageRecipe(
+        transformer,
+        advance_by_window,
+        8,
+        {"sgd": 0.3, "momentum": 0.05, "adam": 3e-3},
+        start=empty_window,
+    ),
 }
 
 
@@ -107,7 +139,7 @@ def run_text(console: Console, args: argparse.Namespace) -> None:
     first = as_tokens(settings.prompt)[:1, None]
     written = sample(
         advance,
-        zero_state(model, trained.params, first),
+        recipe.start(model, trained.params, first),
         settings.prompt,
         settings.length,
         key=jax.random.key(settings.seed),

@@ -107,7 +107,7 @@ def test_the_command_trains_and_writes(capsys, monkeypatch, tmp_path):
 
 
 WRONG = {
-    "text --model conv": "--model conv does not learn text, expected lstm",
+    "text --model conv": "--model conv does not learn text, expected lstm, gpt",
     "digits --model lstm": "--model lstm does not learn digits, expected linear, mlp",
     "text --batch 8 16": "--batch takes one number for text",
     "text --batch full": "--batch is 'full', expected an integer from 1 on",
