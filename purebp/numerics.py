@@ -15,8 +15,9 @@ def log1p_of_fraction(x: Array) -> Array:
     >>> float(log1p_of_fraction(jnp.float32(1)))
     0.6931471824645996
     """
-    s = x / (2 + x)
+    twice = x * (1 / (1 + x / 2))  # x / 2 alone may underflow
+    s = twice / 2
     square, total = s * s, jnp.zeros_like(s)
     for k in reversed(range(16 if x.dtype.itemsize == 8 else 7)):  # the next one is below eps / 4
         total = total * square + 1 / (2 * k + 1)
-    return 2 * s * total
+    return twice * total

@@ -210,7 +210,7 @@ def digamma_slope(x: Number) -> Number:
 
 
 INTERVALS: dict[str, tuple[float, float]] = {
-    **dict.fromkeys(("log", "sqrt", "rsqrt", "digamma"), (0.0, math.inf)),
+    **dict.fromkeys(("log", "sqrt", "rsqrt", "lgamma", "digamma"), (0.0, math.inf)),
     **dict.fromkeys(("asin", "acos", "atanh", "erf_inv"), (-1.0, 1.0)),
     "log1p": (-1.0, math.inf),
     "acosh": (1.0, math.inf),

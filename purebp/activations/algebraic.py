@@ -69,7 +69,7 @@ def squareplus_forward(x: Array, *, b: float) -> Array:
 def squareplus_x_bar(y_bar: Array, x: Array, b: float) -> Array:
     wide = widen(x)
     r = _hypotenuse(wide, b)
-    share = jnp.where(jnp.isinf(r), 1, (r + jnp.abs(wide)) / (2 * r))
+    share = jnp.where(jnp.isinf(r), 1, (1 + jnp.abs(wide) / r) / 2)
     return y_bar * jnp.where(wide < 0, b / (4 * r * r) / share, share)
 
 

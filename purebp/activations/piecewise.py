@@ -8,6 +8,7 @@ from jaxtyping import Array, Float, Int
 
 from purebp.errors import OptionError, ShapeError
 from purebp.gate import Gate
+from purebp.numerics import widen
 from purebp.op import Op
 from purebp.residuals import Spec, spec_of
 
@@ -47,11 +48,11 @@ def leaky_relu_definition(x: Float[Array, "*s"], *, slope: float = 0.01) -> Floa
 
 def leaky_relu_fwd(x: Array, *, slope: float = 0.01) -> tuple[Array, Array]:
     above = x > 0
-    return jnp.where(above, x, slope * x), above
+    return jnp.where(above, x, (slope * widen(x)).astype(x.dtype)), above
 
 
 def leaky_relu_bwd(above: Array, y_bar: Array, *, slope: float = 0.01) -> tuple[Array]:
-    return (jnp.where(above, y_bar, slope * y_bar),)
+    return (jnp.where(above, y_bar, (slope * widen(y_bar)).astype(y_bar.dtype)),)
 
 
 leaky_relu = Op(

@@ -94,7 +94,7 @@ def clamp_definition(
         high_bar = y_bar [max(x, low) >= high].
     Shapes: low, x, high broadcast to y; each cotangent is summed over its broadcast axes.
     Residuals: low, x and high.
-    Kinks: a bound that is met exactly receives all (in JAX, nobody); x agrees with JAX.
+    Kinks: a bound that is met exactly receives all.
     Raises: ShapeError if the shapes do not broadcast, DtypeError for integers.
     Source: max and min, one after the other.
     """

@@ -80,7 +80,7 @@ def sigmoid_x_bar(y_bar: Array, x: Array) -> Array:
 
 
 def sigmoid_fast(x: Array) -> Array:
-    return jax.nn.sigmoid(x)
+    return jax.nn.sigmoid(widen(x)).astype(x.dtype)
 
 
 sigmoid = Gate(sigmoid_definition, sigmoid_x_bar, forward=sigmoid_fast, primitive="logistic")
@@ -117,10 +117,10 @@ tanh = Gate(tanh_definition, tanh_x_bar, forward=tanh_fast, primitive="tanh")
 def exp2_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     """y = 2^x.
 
-    Maths: x_bar = y_bar y ln 2. With n the integer next to x, 2^x = 2^n e^((x - n) ln 2):
+    Maths: x_bar = y_bar 2^x ln 2. With n the integer next to x, 2^x = 2^n e^((x - n) ln 2):
         e^(x ln 2) alone would magnify the rounding of x ln 2.
     Shapes: y and x_bar are shaped like x.
-    Residuals: y.
+    Residuals: x: y may be infinite where y ln 2 is not.
     Kinks: none.
     Raises: DtypeError for integers.
     Source: 2^x = e^(x ln 2).
@@ -128,18 +128,22 @@ def exp2_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     return jnp.exp2(x)
 
 
-def exp2_x_bar(y_bar: Array, y: Array) -> Array:
-    return y_bar * (math.log(2) * widen(y))
-
-
 def exp2_forward(x: Array) -> Array:
-    wide = widen(x)
-    limit = 250 if wide.dtype == jnp.float32 else 2000
-    turns = jnp.round(lax.stop_gradient(jnp.clip(wide, -limit, limit)))
+    return _scaled_exp2(widen(x), 1).astype(x.dtype)
+
+
+def exp2_x_bar(y_bar: Array, x: Array) -> Array:
+    return y_bar * _scaled_exp2(widen(x), math.log(2))
+
+
+def _scaled_exp2(x: Array, scale: float) -> Array:
+    """scale 2^x, which may be finite where 2^x is not."""
+    limit = 250 if x.dtype == jnp.float32 else 2000
+    turns = jnp.round(lax.stop_gradient(jnp.clip(x, -limit, limit)))
     half = turns.astype(jnp.int32) // 2
-    fraction = jnp.exp(math.log(2) * (wide - turns))
-    y = fraction * _power_of_two(half, wide.dtype)
-    return (y * _power_of_two(turns.astype(jnp.int32) - half, wide.dtype)).astype(x.dtype)
+    fraction = scale * jnp.exp(math.log(2) * (x - turns))
+    y = fraction * _power_of_two(half, x.dtype)
+    return y * _power_of_two(turns.astype(jnp.int32) - half, x.dtype)
 
 
 def _power_of_two(n: Array, dtype: Any) -> Array:
@@ -169,7 +173,7 @@ def expm1_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
 
 
 def expm1_forward(x: Array) -> Array:
-    return jnp.expm1(x)
+    return jnp.expm1(widen(x)).astype(x.dtype)
 
 
 def expm1_x_bar(y_bar: Array, x: Array) -> Array:

@@ -86,19 +86,23 @@ def asinh_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     return jnp.arcsinh(x)
 
 
+def asinh_forward(x: Array) -> Array:
+    return jnp.arcsinh(widen(x)).astype(x.dtype)
+
+
 def asinh_x_bar(y_bar: Array, x: Array) -> Array:
     size = jnp.abs(widen(x))
     near = jnp.minimum(size, 1e15)
     return y_bar / jnp.where(size > near, size, jnp.sqrt(near * near + 1))
 
 
-asinh = Gate(asinh_definition, asinh_x_bar, primitive="asinh")
+asinh = Gate(asinh_definition, asinh_x_bar, forward=asinh_forward, primitive="asinh")
 
 
 def acosh_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     """y = arcosh x, for x >= 1.
 
-    Maths: y = ln(1 + u) with u = x - 1 + sqrt((x - 1) (x + 1)), which keeps its digits near 1;
+    Maths: y = ln(1 + u) with u = x - 1 + sqrt(x - 1) sqrt(x + 1), which keeps its digits near 1;
         x_bar = y_bar / (sqrt(x - 1) sqrt(x + 1)).
     Shapes: y and x_bar are shaped like x.
     Residuals: x.
@@ -106,14 +110,14 @@ def acosh_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     Raises: DtypeError for integers.
     Source: inverse function.
     """
-    return jnp.log1p(x - 1 + jnp.sqrt((x - 1) * (x + 1)))
+    return jnp.log1p(x - 1 + jnp.sqrt(x - 1) * jnp.sqrt(x + 1))
 
 
 def acosh_forward(x: Array) -> Array:
     wide = widen(x)
     far = wide > 1e9
     near = jnp.where(far, 1, wide)
-    y = jnp.log1p(near - 1 + jnp.sqrt((near - 1) * (near + 1)))
+    y = jnp.log1p(near - 1 + jnp.sqrt(near - 1) * jnp.sqrt(near + 1))
     return jnp.where(far, jnp.log(wide) + jnp.log(jnp.full_like(wide, 2)), y).astype(x.dtype)
 
 
@@ -146,7 +150,7 @@ def atanh_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
 
 
 def atanh_forward(x: Array) -> Array:
-    return jnp.arctanh(x)
+    return jnp.arctanh(widen(x)).astype(x.dtype)
 
 
 def atanh_x_bar(y_bar: Array, x: Array) -> Array:

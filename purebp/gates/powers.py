@@ -29,7 +29,7 @@ def rsqrt_forward(x: Array) -> Array:
 
 def rsqrt_x_bar(y_bar: Array, x: Array) -> Array:
     wide = widen(x)
-    return y_bar * (-0.5 / (wide * jnp.sqrt(wide)))
+    return y_bar * (-0.5 / wide / jnp.sqrt(wide))  # their product may underflow
 
 
 rsqrt = Gate(
@@ -47,7 +47,7 @@ def cbrt_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     Maths: x_bar = y_bar / (3 y^2). The value is e^(ln|x| / 3) after one step of Newton's method.
     Shapes: y and x_bar are shaped like x.
     Residuals: y.
-    Kinks: x = 0 has the slope inf (nan in JAX).
+    Kinks: x = 0 has the slope inf.
     Raises: DtypeError for integers.
     Source: power rule.
     """
@@ -83,8 +83,8 @@ def pow_definition(x: Float[Array, "*#s"], y: Float[Array, "*#s"]) -> Float[Arra
     Maths: x_bar = z_bar y x^(y-1), y_bar = z_bar z ln x.
     Shapes: x, y broadcast to z; each cotangent is summed over its broadcast axes.
     Residuals: x, y and z.
-    Kinks: at base 0: x_bar is 0 for y = 0 (x^0 is constant), 1 for y = 1 and inf for 0 < y < 1;
-        y_bar is 0 for y >= 0 (from the right) and -inf for y < 0, where JAX gives nan. Below 0
+    Kinks: at base 0: x_bar is 0 for y = 0 (x^0 is constant; JAX: nan), 1 for y = 1 and inf for
+        0 < y < 1; y_bar is 0 for y >= 0 (from the right) and -inf for y < 0 (JAX: nan). Below 0
         only integers y have a power, and y_bar is nan.
     Raises: ShapeError if the shapes do not broadcast, DtypeError for integers.
     Source: power rule.

@@ -90,7 +90,7 @@ def asin_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
 
 
 def asin_forward(x: Array) -> Array:
-    return jnp.arcsin(x)
+    return jnp.arcsin(widen(x)).astype(x.dtype)
 
 
 def asin_x_bar(y_bar: Array, x: Array) -> Array:
@@ -114,7 +114,7 @@ def acos_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
 
 
 def acos_forward(x: Array) -> Array:
-    return jnp.arccos(x)
+    return jnp.arccos(widen(x)).astype(x.dtype)
 
 
 def acos_x_bar(y_bar: Array, x: Array) -> Array:
