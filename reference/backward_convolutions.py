@@ -8,8 +8,8 @@ from collections.abc import Callable
 import numpy as np
 
 from reference.backward_gates import Arguments
-from reference.convolutions import conv2d, entry_under
-from reference.shapes import Array, Numbers, Padding, Pair, float64, pair, windows_over
+from reference.convolutions import conv2d, entry_under, sides_of
+from reference.shapes import Array, Numbers, Padding, Pair, float64, numbers, pair, windows_over
 
 Maybe = Array | None
 
@@ -70,8 +70,52 @@ def conv2d_backward_as_convolutions(
     return x_bar, w_bar
 
 
+def conv_transpose2d_backward(
+    args: Arguments,
+    y_bar: Array,
+    *,
+    stride: Numbers = 1,
+    padding: Padding = 0,
+    output_padding: Numbers = 0,
+    dilation: Numbers = 1,
+    groups: int = 1,
+) -> tuple[Array, Array, Maybe]:
+    """Each product x[n, c, i] * w[c, k, p] of the forward loops: two gradients."""
+    x, w, y_bar = float64(args[0]), float64(args[1]), float64(y_bar)
+    channels, outputs = w.shape[:2]
+    steps, spread = numbers(stride, 2), numbers(dilation, 2)
+    (top, _), (left, _) = sides_of(padding)
+    x_bar, w_bar = np.zeros(x.shape), np.zeros(w.shape)
+    for n, c, i, j in np.ndindex(x.shape):
+        first = c // (channels // groups) * outputs
+        for k, p, q in np.ndindex(w.shape[1:]):
+            row = i * steps[0] + p * spread[0] - top
+            column = j * steps[1] + q * spread[1] - left
+            if 0 <= row < y_bar.shape[2] and 0 <= column < y_bar.shape[3]:
+                upstream = y_bar[n, first + k, row, column]
+                x_bar[n, c, i, j] += upstream * w[c, k, p, q]
+                w_bar[c, k, p, q] += upstream * x[n, c, i, j]
+    b_bar = np.array([sum(y_bar[:, k].ravel()) for k in range(y_bar.shape[1])])
+    return x_bar, w_bar, b_bar if len(args) > 2 and args[2] is not None else None
+
+
+def causal_conv1d_backward(args: Arguments, y_bar: Array) -> tuple[Array, Array, Maybe]:
+    """As convolution_backward, along the past of each t."""
+    x, w, y_bar = float64(args[0]), float64(args[1]), float64(y_bar)
+    x_bar, w_bar, b_bar = np.zeros(x.shape), np.zeros(w.shape), np.zeros(w.shape[0])
+    last = w.shape[1] - 1
+    for n, c, t in np.ndindex(y_bar.shape):
+        b_bar[c] += y_bar[n, c, t]
+        for p in range(min(last + 1, t + 1)):
+            x_bar[n, c, t - p] += y_bar[n, c, t] * w[c, last - p]
+            w_bar[c, last - p] += y_bar[n, c, t] * x[n, c, t - p]
+    return x_bar, w_bar, b_bar if len(args) > 2 and args[2] is not None else None
+
+
 BACKWARD: dict[str, Callable] = {
     "conv1d": convolution_backward,
     "conv2d": convolution_backward,
     "conv3d": convolution_backward,
+    "conv_transpose2d": conv_transpose2d_backward,
+    "causal_conv1d": causal_conv1d_backward,
 }

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from reference import backward_convolutions, backward_norms, backward_sequence
+from reference import backward_convolutions, backward_images, backward_norms, backward_sequence
 from reference.backward_activations import relu_slope
 from reference.backward_gates import Arguments, each_backward, sigmoid_slope, tanh_slope
 from reference.layers import affine, entries_under
@@ -125,6 +125,7 @@ BACKWARD: dict[str, Callable] = {
     "dropout": dropout_backward,
     "flatten": flatten_backward,
     **backward_convolutions.BACKWARD,
+    **backward_images.BACKWARD,
     **backward_norms.BACKWARD,
     **backward_sequence.BACKWARD,
 }

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from reference import convolutions, norms, sequence
+from reference import convolutions, images, norms, sequence
 from reference.activations import relu
 from reference.gates import sigmoid, tanh
 from reference.shapes import Array, Padding, Pair, Windows, float64, pair, windows_over
@@ -119,6 +119,7 @@ DEFINITIONS: dict[str, Callable] = {
     "dropout": dropout,
     "flatten": flatten,
     **convolutions.DEFINITIONS,
+    **images.DEFINITIONS,
     **norms.DEFINITIONS,
     **sequence.DEFINITIONS,
 }

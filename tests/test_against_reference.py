@@ -64,10 +64,11 @@ def float64(leaf: Any) -> Any:
 
 def for_loops(op: Op, args: tuple[Any, ...], settings: Mapping[str, Any]) -> tuple[Any, ...]:
     """The arguments as NumPy arrays; the reference takes dropout's mask, not the key."""
-    if op.name == "dropout":
+    if op.name in ("dropout", "drop_path"):
         x, key = args
-        keep = jnp.float32(1 - settings["rate"])
-        return np.asarray(x), np.asarray(jax.random.bernoulli(key, keep, x.shape))
+        keep, shape = jnp.float32(1 - settings["rate"]), x.shape
+        shape = shape[:1] if op.name == "drop_path" else shape
+        return np.asarray(x), np.asarray(jax.random.bernoulli(key, keep, shape))
     return tuple(None if arg is None else np.asarray(arg) for arg in args)
 
 

@@ -1,4 +1,4 @@
-"""Convolutions in groups and over one and three axes, against lax."""
+"""Convolutions in groups, over one and three axes, transposed and causal, against lax."""
 
 from functools import partial
 from typing import Any
@@ -7,7 +7,7 @@ from jax import lax
 from jaxtyping import Array
 
 from purebp.benchmark.case import Case, normal
-from purebp.layers import conv1d, conv2d, conv3d
+from purebp.layers import causal_conv1d, conv1d, conv2d, conv3d, conv_transpose2d
 
 SMALL, LARGE = normal(4, 8, 8, 8), normal(8, 64, 32, 32)
 SHIFTS = "the shifted copies of x and y_bar; it takes a tenth of the time"
@@ -29,6 +29,33 @@ def lax_conv(x: Array, w: Array, b: Array, *, padding: int = 1, groups: int = 1)
 def torch_conv(torch: Any, x: Any, w: Any, b: Any, *, padding: int = 1, groups: int = 1) -> Any:
     convolve = getattr(torch.nn.functional, f"conv{x.ndim - 2}d")
     return convolve(x, w, b, padding=padding, groups=groups)
+
+
+def lax_conv_transpose(x: Array, w: Array, b: Array) -> Array:
+    y = lax.conv_transpose(
+        x, w, (2, 2), ((1, 2), (1, 2)), dimension_numbers=("NCHW", "OIHW", "NCHW"),
+        transpose_kernel=True,
+    )  # fmt: skip
+    return y + b[:, None, None]
+
+
+def torch_conv_transpose(torch: Any, x: Any, w: Any, b: Any) -> Any:
+    convolve = torch.nn.functional.conv_transpose2d
+    return convolve(x, w, b, stride=2, padding=1, output_padding=1)
+
+
+def lax_causal_conv(x: Array, w: Array, b: Array) -> Array:
+    y = lax.conv_general_dilated(
+        x, w[:, None], (1,), ((w.shape[1] - 1, 0),), dimension_numbers=("NCW", "OIW", "NCW"),
+        feature_group_count=x.shape[1],
+    )  # fmt: skip
+    return y + b[:, None]
+
+
+def torch_causal_conv(torch: Any, x: Any, w: Any, b: Any) -> Any:
+    before = w.shape[1] - 1
+    y = torch.nn.functional.conv1d(x, w[:, None], b, padding=before, groups=x.shape[1])
+    return y[..., : x.shape[-1]]
 
 
 CASES = (
@@ -71,5 +98,23 @@ CASES = (
         (normal(2, 16, 16, 16, 16), normal(16, 16, 3, 3, 3, scale=0.05), normal(16)),
         options={"padding": 1},
         torch=torch_conv,
+    ),
+    Case(
+        conv_transpose2d,
+        lax_conv_transpose,
+        "lax.conv_transpose",
+        (SMALL, normal(8, 8, 3, 3), normal(8)),
+        (normal(8, 32, 32, 32), normal(32, 16, 3, 3, scale=0.1), normal(16)),
+        options={"stride": 2, "padding": 1, "output_padding": 1},
+        torch=torch_conv_transpose,
+    ),
+    Case(
+        causal_conv1d,
+        lax_causal_conv,
+        "lax.conv_general_dilated with groups",
+        (normal(4, 8, 16), normal(8, 4), normal(8)),
+        (normal(4, 256, 512), normal(256, 4), normal(256)),
+        torch=torch_causal_conv,
+        more_memory=SHIFTS,
     ),
 )

@@ -1,12 +1,15 @@
 """Layers: hand-derived pairs of the building blocks of networks."""
 
 from purebp.layers import recurrent
+from purebp.layers.adaptive_pool import adaptive_avg_pool, global_avg_pool
 from purebp.layers.add_norm import add_layer_norm, add_rms_norm
 from purebp.layers.attention import dot_product_attention
+from purebp.layers.causal_conv import causal_conv1d
 from purebp.layers.conv import conv2d
 from purebp.layers.conv1d import conv1d
 from purebp.layers.conv3d import conv3d
-from purebp.layers.dropout import dropout
+from purebp.layers.conv_transpose import conv_transpose2d
+from purebp.layers.dropout import drop_path, dropout
 from purebp.layers.embedding import embedding
 from purebp.layers.fully_connected import fully_connected
 from purebp.layers.group_norm import group_norm, instance_norm
@@ -17,6 +20,8 @@ from purebp.layers.pool import avg_pool, max_pool
 from purebp.layers.position import rope
 from purebp.layers.recurrent import gru, gru_step, lstm, lstm_step, rnn, rnn_step
 from purebp.layers.reshape import flatten
+from purebp.layers.resize import pixel_shuffle, upsample
+from purebp.layers.response_norm import local_response_norm
 from purebp.layers.rms_norm import l2_normalize, rms_norm
 
 OPS = (
@@ -25,8 +30,15 @@ OPS = (
     conv2d,
     conv1d,
     conv3d,
+    conv_transpose2d,
+    causal_conv1d,
     max_pool,
     avg_pool,
+    global_avg_pool,
+    adaptive_avg_pool,
+    upsample,
+    pixel_shuffle,
+    local_response_norm,
     batch_norm,
     batch_norm_eval,
     layer_norm,
@@ -37,6 +49,7 @@ OPS = (
     add_layer_norm,
     add_rms_norm,
     dropout,
+    drop_path,
     flatten,
     embedding,
     rope,
@@ -47,32 +60,40 @@ OPS = (
 
 __all__ = [
     "OPS",
+    "adaptive_avg_pool",
     "add_layer_norm",
     "add_rms_norm",
     "affine",
     "avg_pool",
     "batch_norm",
     "batch_norm_eval",
+    "causal_conv1d",
     "conv1d",
     "conv2d",
     "conv3d",
     "dot_product_attention",
+    "conv_transpose2d",
+    "drop_path",
     "dropout",
     "embedding",
     "flatten",
     "fully_connected",
+    "global_avg_pool",
     "group_norm",
     "gru",
     "gru_step",
     "instance_norm",
     "l2_normalize",
     "layer_norm",
+    "local_response_norm",
     "lstm",
     "lstm_step",
     "max_pool",
     "multi_head_attention",
+    "pixel_shuffle",
     "rms_norm",
     "rnn",
     "rnn_step",
     "rope",
+    "upsample",
 ]

@@ -27,7 +27,7 @@ def forward(
 ) -> tuple[Array, ConvResiduals]:
     """y, and x and w."""
     y = in_groups.convolve(x, w, axes, groups)
-    return _shift(y, b), ConvResiduals(x, w, None if b is None else spec_of(b))
+    return shift(y, b), ConvResiduals(x, w, None if b is None else spec_of(b))
 
 
 def backward(res: ConvResiduals, y_bar: Array, axes: Axes, groups: int) -> Bars:
@@ -53,10 +53,11 @@ def convolve_plainly(
 ) -> Array:
     """The definition: one convolution of XLA."""
     axes = axes_of(op, x, w, stride, padding, dilation)
-    return _shift(convolution.convolve(x, w, axes, groups), b)
+    return shift(convolution.convolve(x, w, axes, groups), b)
 
 
-def _shift(y: Array, b: Array | None) -> Array:
+def shift(y: Array, b: Array | None) -> Array:
+    """y + b, one number for each filter; y where b is None."""
     return y if b is None else y + b.reshape(-1, *(1,) * (y.ndim - 2))
 
 

@@ -58,8 +58,11 @@ def convolve(x: Array, w: Array, axes: Axes, groups: int = 1) -> Array:
     )
 
 
-def input_gradient(w: Array, y_bar: Array, axes: Axes) -> Array:
+def input_gradient(w: Array, y_bar: Array, axes: Axes, groups: int = 1) -> Array:
     """x_bar: y_bar spread out by the stride, convolved with the turned kernel."""
+    if groups > 1:  # the filters of each group in turn, and all channels side by side
+        parts = w.reshape(groups, -1, *w.shape[1:]).swapaxes(0, 1)
+        w = parts.reshape(parts.shape[0], -1, *w.shape[2:])
     x_bar = lax.conv_general_dilated(
         y_bar,
         lax.rev(w.astype(y_bar.dtype), tuple(range(2, w.ndim))),
@@ -68,6 +71,7 @@ def input_gradient(w: Array, y_bar: Array, axes: Axes) -> Array:
         lhs_dilation=[axis.stride for axis in axes],
         rhs_dilation=[axis.dilation for axis in axes],
         dimension_numbers=filters_and_channels_swapped(len(axes)),
+        feature_group_count=groups,
     )
     return x_bar[(..., *(slice(axis.size) for axis in axes))]
 

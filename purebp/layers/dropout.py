@@ -1,4 +1,4 @@
-"""Dropout: a random mask, redrawn in the backward pass instead of stored."""
+"""Dropout and drop path: a random mask, redrawn in the backward pass instead of stored."""
 
 import jax
 import jax.numpy as jnp
@@ -55,4 +55,53 @@ dropout = Op(
     check=check_rate,
 )
 
-OPS = (dropout,)
+
+def drop_path_definition(
+    x: Float[Array, "n *rest"], key: PRNGKeyArray, *, rate: float = 0.5
+) -> Float[Array, "n *rest"]:
+    """y = x m / (1 - rate), one number of the mask m for each example: "stochastic depth".
+
+    Put on the branch of a residual connection, it leaves the branch out for some examples.
+
+    Maths: y_n = m_n x_n / (1 - rate), m_n = 1 with probability 1 - rate, else 0;
+        x_bar_n = m_n y_bar_n / (1 - rate).
+    Shapes: y and x_bar are shaped like x (n, ...); key is one PRNG key.
+    Residuals: the key. The same key draws the same mask again, so that no mask is stored.
+    Kinks: none.
+    Raises: OptionError for a rate below 0 or not below 1, DtypeError for integers.
+    Source: Huang et al. 2016, "Deep networks with stochastic depth", section 3.
+    """
+    keep = jax.random.bernoulli(key, jnp.float32(1 - rate), x.shape[:1])
+    return x * keep.astype(x.dtype).reshape(-1, *(1,) * (x.ndim - 1)) / (1 - rate)
+
+
+def drop_path_fwd(x: Array, key: PRNGKeyArray, *, rate: float = 0.5) -> tuple[Array, PRNGKeyArray]:
+    return _drop_examples(x, key, rate), key
+
+
+def drop_path_bwd(key: PRNGKeyArray, y_bar: Array, *, rate: float = 0.5) -> tuple[Array, None]:
+    return _drop_examples(y_bar, key, rate), None
+
+
+def _drop_examples(x: Array, key: PRNGKeyArray, rate: float) -> Array:
+    keep = jax.random.bernoulli(key, jnp.float32(1 - rate), x.shape[:1])
+    keep = keep.reshape(-1, *(1,) * (x.ndim - 1))
+    return jnp.where(keep, x / (1 - rate), jnp.zeros_like(x))
+
+
+def check_drop_path(x: Array, key: PRNGKeyArray, *, rate: float) -> None:
+    """Raise unless some examples are kept."""
+    if not 0 <= rate < 1:
+        raise OptionError(f"drop_path: rate is {rate}, expected a number from 0 to below 1")
+
+
+drop_path = Op(
+    drop_path_fwd,
+    drop_path_bwd,
+    definition=drop_path_definition,
+    options={"rate": (0.5, 0.0, 0.2)},
+    domains={"key": KEY},
+    check=check_drop_path,
+)
+
+OPS = (dropout, drop_path)

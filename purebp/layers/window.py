@@ -117,11 +117,15 @@ def _sides(
     strides: tuple[int, ...],
     padding: Padding,
 ) -> Sides:
-    rank = len(sizes)
     if padding == "VALID":
-        return ((0, 0),) * rank
+        return ((0, 0),) * len(sizes)
     if padding == "SAME":
         return tuple(map(_same, sizes, spans, strides))
+    return sides_of(op, padding, len(sizes), ", 'SAME' or 'VALID'")
+
+
+def sides_of(op: str, padding: Padding, rank: int, names: str = "") -> Sides:
+    """(low, high) for each axis, out of numbers."""
     if isinstance(padding, tuple) and len(padding) == rank:
         found = [_integers(p if isinstance(p, tuple) else (p, p)) for p in padding]
     else:
@@ -130,9 +134,10 @@ def _sides(
     if len(sides) < rank:
         each = ", ".join(["(low, high)"] * rank) + ("," if rank == 1 else "")
         name = "a pair " if rank == 2 else ""
+        before = ", " if names else " or "
         raise OptionError(
             f"{op}: padding is {padding!r}, expected an integer of at least 0, "
-            f"{name}{LAYOUTS[rank]}, ({each}), 'SAME' or 'VALID'"
+            f"{name}{LAYOUTS[rank]}{before}({each}){names}"
         )
     return tuple((low, high) for low, high in sides)
 

@@ -21,6 +21,7 @@ from reference.numerical import numerical_gradient
 MODULES = (gates, elementwise, activations, layers, losses, more_losses, recurrent, lines)
 DEFINITIONS = {name: f for module in MODULES for name, f in module.DEFINITIONS.items()}
 LENGTHS = np.array([0, 3])
+METHODS = ("nearest", "bilinear")
 LABELS = np.array([2, 0, 3])
 CTC_LENGTHS = np.array([4, 3]), np.array([2, 1])
 
@@ -118,6 +119,20 @@ CASES = [
     ("conv2d", (normal(1, 4, 4, 5), normal(2, 2, 2, 2), None), {"groups": 2, "dilation": (1, 2)}),
     ("conv1d", (normal(2, 2, 6), normal(4, 1, 3), normal(4)), {"groups": 2, "stride": 2}),
     ("conv3d", (normal(1, 2, 3, 2, 3), normal(1, 2, 2, 1, 2), normal(1)), {"padding": (0, 1, 0)}),
+    ("conv_transpose2d", (normal(1, 2, 3, 2), normal(2, 3, 2, 2), normal(3)), {"stride": 2}),
+    (
+        "conv_transpose2d",
+        (normal(1, 4, 2, 3), normal(4, 2, 3, 2), None),
+        {"stride": (2, 1), "padding": ((1, 0), (0, 1)), "dilation": (1, 2), "groups": 2}
+        | {"output_padding": (1, 0)},
+    ),
+    ("causal_conv1d", (normal(2, 2, 5), normal(2, 3), normal(2)), {}),
+    ("global_avg_pool", (normal(2, 3, 2, 2),), {}),
+    ("adaptive_avg_pool", (normal(1, 2, 5, 4),), {"size": (3, 2)}),
+    *(("upsample", (normal(1, 2, 2, 3),), {"scale": (2, 3), "method": m}) for m in METHODS),
+    ("pixel_shuffle", (normal(2, 8, 1, 3),), {}),
+    ("local_response_norm", (normal(2, 4, 3),), {"size": 3, "alpha": 0.5}),
+    ("drop_path", (normal(3, 2), np.array([1, 0, 1])), {"rate": 0.25}),
     *((name, (normal(2, 2, 4, 5),), {}) for name in ("max_pool", "avg_pool")),
     *(
         (name, (normal(1, 2, 5, 4),), {"window": (3, 2), "stride": (2, 1), "padding": (1, 0)})
