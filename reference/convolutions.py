@@ -90,6 +90,8 @@ def conv_transpose2d(
 
 def sides_of(padding: Padding) -> list[tuple[int, int]]:
     """(low, high) for rows and columns."""
+    if isinstance(padding, str):
+        raise ValueError(f"padding is {padding!r}, expected numbers")
     both = (padding, padding) if isinstance(padding, int) else padding
     return [(p, p) if isinstance(p, int) else (p[0], p[1]) for p in both]
 

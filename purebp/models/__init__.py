@@ -1,6 +1,10 @@
 """Models: whole networks. Their backward pass is that of their layers, in reverse."""
 
 from purebp.models import dense, images, loss, recurrent, transformer
+from purebp.models import alexnet as alexnet_
+from purebp.models import dense, images, loss, recurrent
+from purebp.models import resnet as resnet_
+from purebp.models.alexnet import alexnet
 from purebp.models.dense import linear_classifier, n_layer_net, two_layer_net
 from purebp.models.images import conv_net, lenet5
 from purebp.models.inspection import dead_relus, gradient_norms, layer_outputs
@@ -11,6 +15,17 @@ from purebp.models.recurrent import RecurrentModel, char_lstm
 from purebp.models.transformer import gpt
 
 OPS = (*dense.OPS, *images.OPS, *loss.OPS, *recurrent.OPS, *transformer.OPS)
+from purebp.models.residual import Residual
+from purebp.models.resnet import resnet
+
+OPS = (
+    *dense.OPS,
+    *images.OPS,
+    *alexnet_.OPS,
+    *resnet_.OPS,
+    *loss.OPS,
+    *recurrent.OPS,
+)
 
 __all__ = [
     "OPS",
@@ -18,7 +33,9 @@ __all__ = [
     "LossAux",
     "Model",
     "RecurrentModel",
+    "Residual",
     "Weight",
+    "alexnet",
     "char_lstm",
     "conv_net",
     "dead_relus",
@@ -28,6 +45,7 @@ __all__ = [
     "lenet5",
     "linear_classifier",
     "n_layer_net",
+    "resnet",
     "two_layer_net",
     "with_loss",
 ]

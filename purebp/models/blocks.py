@@ -65,12 +65,23 @@ def affine_layer(name: str, fan_in: int, fan_out: int, init: Init) -> Layer:
     return Layer(name, affine, {"w": w, "b": Weight((fan_out,))})
 
 
-def conv_layer(name: str, c: int, filters: int, size: int, padding: int, init: Init) -> Layer:
+def conv_layer(
+    name: str,
+    c: int,
+    filters: int,
+    size: int,
+    padding: int,
+    init: Init,
+    *,
+    stride: int = 1,
+    groups: int = 1,
+    bias: bool = True,
+) -> Layer:
     """`filters` kernels of size x size over c channels."""
-    area = size * size
-    w = Weight((filters, c, size, size), spread(init, c * area, filters * area))
-    op = conv2d.with_options(padding=padding)
-    return Layer(name, op, {"w": w, "b": Weight((filters,))})
+    area = size * size // groups
+    w = Weight((filters, c // groups, size, size), spread(init, c * area, filters * area))
+    op = conv2d.with_options(padding=padding, stride=stride, groups=groups)
+    return Layer(name, op, {"w": w, "b": Weight((filters,))} if bias else {"w": w})
 
 
 def activation_layer(name: str, activation: Activation, index: int | str) -> Layer:
@@ -81,7 +92,7 @@ def activation_layer(name: str, activation: Activation, index: int | str) -> Lay
     return Layer(f"{activation}{index}", ACTIVATIONS[activation])
 
 
-def norm_layer(model: str, norm: Norm, features: int, index: int) -> Layer:
+def norm_layer(model: str, norm: Norm, features: int, index: int | str) -> Layer:
     """Batch norm with its running statistics, or layer norm."""
     params = {"gamma": Weight((features,), centre=1.0), "beta": Weight((features,))}
     if norm == "layer":

@@ -40,7 +40,7 @@ def conv_net(
     """
     name = "conv_net"
     filters = tuple(filters)
-    c, h, w = _check_image(name, shape, 2 ** len(filters))
+    c, h, w = check_image(name, shape, 2 ** len(filters))
     check_sizes(name, classes=classes, filters=filters, size=size)
     if size % 2 == 0:
         raise OptionError(f"{name}: size is {size}, expected an odd size of the kernels")
@@ -82,7 +82,7 @@ def lenet5(
         recognition", section II.B.
     """
     name = "lenet5"
-    c, h, w = _check_image(name, shape, 4)
+    c, h, w = check_image(name, shape, 4)
     check_sizes(name, classes=classes)
     layers = list[Layer]()
     for index, (k, full) in enumerate([(6, 32), (16, 14)], start=1):
@@ -104,7 +104,8 @@ def lenet5(
     return Model(name, layers, shape, doc=lenet5.__doc__)
 
 
-def _check_image(model: str, shape: Shape, least: int) -> Shape:
+def check_image(model: str, shape: Shape, least: int) -> Shape:
+    """The shape, or an error if it is none or too small for the pools."""
     if len(shape) != 3:
         raise OptionError(f"{model}: shape is {shape!r}, expected (channels, height, width)")
     check_sizes(model, shape=tuple(shape))

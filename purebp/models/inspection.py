@@ -9,6 +9,7 @@ from jaxtyping import Array
 
 from purebp.models.layer import Layers, Tree
 from purebp.models.model import Model
+from purebp.models.residual import Parts, Residual
 from purebp.signature import as_array
 
 
@@ -21,12 +22,25 @@ def layer_outputs(
     net = Layers(model.name, model.layers)
     state = net.fresh_state(None) if state is None else state
     outputs = dict[str, Array]()
-    for layer, extra in zip(model.layers, net.extras(params, state, key, train), strict=True):
-        op = layer.runs(train)
-        y, _ = op.fwd(y, *extra)
-        y = y[0] if op.has_aux else y
-        outputs[layer.name] = y
+    extras = zip(model.layers, net.extras(params, state, key, train), strict=True)
+    _run(model.parts, y, {layer.name: extra for layer, extra in extras}, train, outputs)
     return outputs
+
+
+def _run(
+    parts: Parts, x: Array, extras: Mapping[str, Any], train: bool, outputs: dict[str, Array]
+) -> Array:
+    y = x
+    for part in parts:
+        if isinstance(part, Residual):
+            around = _run(part.shortcut, y, extras, train, outputs)
+            y = around + _run(part.main, y, extras, train, outputs)
+            continue
+        op = part.runs(train)
+        y, _ = op.fwd(y, *extras[part.name])
+        y = y[0] if op.has_aux else y
+        outputs[part.name] = y
+    return y
 
 
 def dead_relus(model: Model, params: Any, x: Any, state: Any = None) -> dict[str, Array]:

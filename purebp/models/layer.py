@@ -99,7 +99,7 @@ class Layers(NamedTuple):
             known |= {name: params[owner][weight] for name, (owner, weight) in layer.shares.items()}
             if "key" in names:
                 known["key"] = jax.random.fold_in(key, index)
-            every.append(tuple(known[name] for name in names))
+            every.append(tuple(known.get(name) for name in names))  # None: no bias
         return every
 
     def params_bar(self, extras_bar: Sequence[tuple[Any, ...]], train: bool) -> Tree:

@@ -1,4 +1,4 @@
-"""Model: a whole network, written as the list of its layers.
+"""Model: a whole network, written as the list of its layers, some with a shortcut around them.
 
 A model is an op of (params, x, state, key). Its backward pass is nothing but the backward passes
 of its layers in reverse: both passes are those of `purebp.chain`.
@@ -14,9 +14,9 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Integer
 
-from purebp.combine import chain
 from purebp.errors import ArgumentError, ShapeError
 from purebp.models.layer import Layer, Layers, Tree, Weight
+from purebp.models.residual import Part, flatten, flatten_aux, leaves, nest, one_chain
 from purebp.op import FIXED, Op, conditioned
 
 ROUNDING = conditioned(
@@ -39,6 +39,7 @@ class Model(Op):
     `tokens`: x is (n, t), integers, with t up to `input_shape[0]`; then x_bar is None.
     """
 
+    parts: tuple[Part, ...]
     layers: tuple[Layer, ...]
     input_shape: tuple[int, ...]
     tokens: bool
@@ -46,23 +47,27 @@ class Model(Op):
     def __init__(
         self,
         name: str,
-        layers: Sequence[Layer],
+        parts: Sequence[Part],
         input_shape: tuple[int, ...],
         *,
         tokens: bool = False,
         doc: str | None = None,
     ) -> None:
-        object.__setattr__(self, "layers", tuple(layers))
+        object.__setattr__(self, "parts", tuple(parts))
+        object.__setattr__(self, "layers", leaves(parts))
         object.__setattr__(self, "input_shape", tuple(input_shape))
         object.__setattr__(self, "tokens", tokens)
         net = Layers(name, self.layers)
-        chains = {mode: chain(*(each.runs(mode) for each in layers), name=name) for mode in MODES}
+        chains = {mode: one_chain(name, parts, mode) for mode in MODES}
 
         def split(out: Any, state: Tree, train: bool) -> tuple[Any, Tree]:
             if not chains[train].has_aux:
                 return out, state
             y, aux = out
-            return y, net.new_state(state, aux)
+            return y, net.new_state(state, flatten_aux(parts, aux))
+
+        def extras(params: Any, state: Tree, key: Any, train: bool) -> tuple[Any, ...]:
+            return nest(parts, iter(net.extras(params, state, key, train)))
 
         kind: Any = Integer[Array, "n t"] if tokens else Float[Array, "n *features"]
 
@@ -75,19 +80,19 @@ class Model(Op):
             train: bool = False,
         ) -> tuple[Any, Any]:
             state = lax.stop_gradient(net.fresh_state(None) if state is None else state)
-            out = chains[train].define(x, net.extras(params, state, key, train))
+            out = chains[train].define(x, extras(params, state, key, train))
             return split(out, state, train)
 
         def forward(params: Any, x: Array, state: Any, key: Any, *, train: bool) -> Any:
             state = lax.stop_gradient(net.fresh_state(None) if state is None else state)
-            out, res = chains[train].fwd(x, net.extras(params, state, key, train))
+            out, res = chains[train].fwd(x, extras(params, state, key, train))
             return split(out, state, train), res
 
         def backward(res: Any, y_bar: Array, *, train: bool) -> tuple[Any, Any, None, None]:
             x_bar, extras_bar = chains[train].bwd(res, y_bar)
-            return net.params_bar(extras_bar, train), x_bar, None, None
+            return net.params_bar(flatten(parts, extras_bar), train), x_bar, None, None
 
-        changes = any(layer.runs(True) is not layer.runs(False) for layer in layers)
+        changes = any(layer.runs(True) is not layer.runs(False) for layer in self.layers)
         super().__init__(
             forward,
             backward,
