@@ -1,8 +1,6 @@
 """Models: whole networks. Their backward pass is that of their layers, in reverse."""
 
 from purebp.models import dense, images, loss, recurrent, transformer
-from purebp.models import alexnet as alexnet_
-from purebp.models import dense, images, loss, recurrent
 from purebp.models import resnet as resnet_
 from purebp.models.alexnet import alexnet
 from purebp.models.dense import linear_classifier, n_layer_net, two_layer_net
@@ -12,19 +10,17 @@ from purebp.models.layer import Layer, Weight
 from purebp.models.loss import LossAux, with_loss
 from purebp.models.model import Model
 from purebp.models.recurrent import RecurrentModel, char_lstm
-from purebp.models.transformer import gpt
-
-OPS = (*dense.OPS, *images.OPS, *loss.OPS, *recurrent.OPS, *transformer.OPS)
 from purebp.models.residual import Residual
 from purebp.models.resnet import resnet
+from purebp.models.transformer import gpt
 
 OPS = (
     *dense.OPS,
     *images.OPS,
-    *alexnet_.OPS,
     *resnet_.OPS,
     *loss.OPS,
     *recurrent.OPS,
+    *transformer.OPS,
 )
 
 __all__ = [

@@ -1,4 +1,8 @@
-"""AlexNet: five convolutions and three affine layers."""
+"""AlexNet: five convolutions and three affine layers.
+
+It is not in the catalogue: to compile it takes too long for every check. tests/models/test_deep.py
+holds it against plain JAX.
+"""
 
 from purebp.layers import local_response_norm, max_pool
 from purebp.models.blocks import (
@@ -81,6 +85,3 @@ def alexnet(
         width = hidden
     layers.append(affine_layer("affine3", width, classes, init))
     return Model(name, layers, shape, doc=alexnet.__doc__)
-
-
-OPS = (alexnet((1, 5, 5), 3, small=True, hidden=4),)

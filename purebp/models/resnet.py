@@ -84,4 +84,4 @@ def _conv_norm(
     return conv, norm_layer("resnet", "batch", k, place)
 
 
-OPS = (resnet((1, 6, 6), 3, filters=(2, 3), blocks=1, large=False),)
+OPS = (resnet((1, 3, 3), 3, filters=(2,), blocks=1, large=False),)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import optax
 
 from purebp.errors import OptionError
-from purebp.models import Model, conv_net, lenet5, linear_classifier, two_layer_net
+from purebp.models import Model, alexnet, conv_net, lenet5, linear_classifier, resnet, two_layer_net
 from purebp.training.augment import shift_images
 from purebp.training.digits import CLASSES, SHAPE
 from purebp.training.loop import Augment
@@ -57,11 +57,27 @@ def lenet() -> Model:
     return lenet5(SHAPE, CLASSES)
 
 
+def small_alexnet() -> Model:
+    """AlexNet's layers at the size of the digits, 128 hidden units."""
+    return alexnet(SHAPE, CLASSES, small=True, hidden=128)
+
+
+def small_resnet() -> Model:
+    """Three stages of one block, with 16, 32 and 64 filters."""
+    return resnet(SHAPE, CLASSES, filters=(16, 32, 64), blocks=1, large=False)
+
+
 RECIPES: Mapping[str, Recipe] = {
     "linear": Recipe(linear, 40, {"sgd": 1.0, "momentum": 0.1, "adam": 0.01}, flat=True),
     "mlp": Recipe(mlp, 40, {"sgd": 0.3, "momentum": 0.1, "adam": 0.01}, flat=True),
     "conv": Recipe(conv, 40, {"sgd": 0.3, "momentum": 0.03, "adam": 4e-3}, augment=shift_images),
     "lenet": Recipe(lenet, 40, {"sgd": 0.1, "momentum": 0.03, "adam": 4e-3}, augment=shift_images),
+    "alexnet": Recipe(
+        small_alexnet, 30, {"sgd": 0.1, "momentum": 0.01, "adam": 3e-3}, augment=shift_images
+    ),
+    "resnet": Recipe(
+        small_resnet, 20, {"sgd": 0.1, "momentum": 0.03, "adam": 4e-3}, augment=shift_images
+    ),
 }
 
 

@@ -21,7 +21,6 @@ WITHOUT_ROW = {
     "linear_classifier": "affine with a loss, both of which have rows",
     "two_layer_net_with_svm": "as with softmax_cross_entropy; svm has a row",
     "lenet5": "layers of conv_net in another order",
-    "alexnet": "its convolutions, norms and pools have rows",
     "resnet": "its convolutions and norms have rows",
 }
 TINY = (normal(8, 8),)

@@ -78,29 +78,31 @@ def plain_resnet(params, x, state, key, train):
     return affine(x.mean((2, 3)), params["affine1"])
 
 
-@pytest.mark.parametrize("train", [False, True])
 @pytest.mark.parametrize(
-    ("model", "plain"),
-    [(ALEXNET, plain_alexnet), (RESNET, plain_resnet), (LARGE_STEM, plain_resnet)],
-    ids=["alexnet", "resnet", "resnet with a large stem"],
+    ("model", "plain", "train", "x64"),
+    [
+        (ALEXNET, plain_alexnet, False, False),
+        (ALEXNET, plain_alexnet, True, True),
+        (RESNET, plain_resnet, False, False),
+        (RESNET, plain_resnet, True, True),
+        (LARGE_STEM, plain_resnet, True, False),
+    ],
+    ids=["alexnet", "alexnet train x64", "resnet", "resnet train x64", "large resnet train"],
 )
-def test_gradients_equal_those_of_the_plain_net(model, plain, train):
+def test_gradients_equal_those_of_the_plain_net(model, plain, train, x64):
     params, x, _, state, key = arguments(model)
-    y_bar = np.random.default_rng(1).normal(size=(len(x), 3)).astype(np.float32)
+    y_bar = np.random.default_rng(1).normal(size=(len(x), 3))
 
     def derive(params, x, state, y_bar):
         (y, _), res = model.fwd(params, x, state, key, train=train)
         expected, pull = jax.vjp(lambda p, x: plain(p, x, state, key, train), params, x)
         return (y, model.bwd(res, y_bar)[:2]), (expected, pull(y_bar))
 
-    for x64, allowed in ((False, 2e-5), (True, 1e-11)):
-        with enable_x64(x64):
-            wide = jax.tree.map(
-                lambda leaf, x64=x64: np.asarray(leaf, np.float64 if x64 else np.float32),
-                (params, x, state, y_bar),
-            )
-            came, wanted = jit_once(derive)(*wide)
-            assert worst_difference(came, wanted) < allowed
+    dtype, allowed = (np.float64, 1e-11) if x64 else (np.float32, 2e-5)
+    with enable_x64(x64):
+        args = jax.tree.map(lambda leaf: np.asarray(leaf, dtype), (params, x, state, y_bar))
+        came, wanted = jit_once(derive)(*args)
+        assert worst_difference(came, wanted) < allowed
 
 
 def shapes_of(model, batch=2):
