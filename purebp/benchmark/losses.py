@@ -159,6 +159,7 @@ CASES = (
         (normal(4, 20, 10), integers(4, 5, below=10)),
         (normal(16, 200, 64), integers(16, 25, below=64)),
         torch=torch_ctc,
+        more_memory="three weights for each state, so that the walk back is products alone",
     ),
     Case(
         svm, plain_svm, "jnp, margins set to 0 at the label", SMALL, SOME_CLASSES, torch=torch_svm
