@@ -12,8 +12,9 @@ from jaxtyping import Array
 from purebp.benchmark.case import Case, Inputs, first_params, integers, normal
 from purebp.benchmark.layers import flax_layer_norm
 from purebp.benchmark.recurrent import scan_lstm
+from purebp.benchmark.sequence import rotate_half
 from purebp.losses import softmax_cross_entropy
-from purebp.models import char_lstm, conv_net, gpt, n_layer_net, two_layer_net, with_loss
+from purebp.models import char_lstm, conv_net, gpt, llama, n_layer_net, two_layer_net, with_loss
 from purebp.models.model import Model
 
 
@@ -82,6 +83,26 @@ def plain_gpt(params: Any, tokens: Array, labels: Array) -> Any:
     return cross_entropy(scores, labels), ({}, scores)
 
 
+def plain_rms_norm(x: Array, gamma: Array) -> Array:
+    return gamma * x * lax.rsqrt(jnp.mean(x * x, axis=-1, keepdims=True) + 1e-6)
+
+
+def plain_llama(params: Any, tokens: Array, labels: Array) -> Any:
+    """Llama with the attention of jax.nn, which shares key heads itself."""
+    x = params["tokens"]["table"][tokens]
+    for index in range(1, sum(name.startswith("mlp") for name in params) + 1):
+        layer = params[f"attention{index}"]
+        h = plain_rms_norm(x, layer["gamma"])
+        q, k, v = (jnp.einsum("btd,dhe->bthe", h, layer[f"w_{each}"]) for each in "qkv")
+        o = jax.nn.dot_product_attention(rotate_half(q), rotate_half(k), v, is_causal=True)
+        x = x + jnp.einsum("bthe,hem->btm", o, layer["w_o"])
+        layer = params[f"mlp{index}"]
+        h = plain_rms_norm(x, layer["gamma"])
+        x = x + (jax.nn.silu(h @ layer["w_gate"]) * (h @ layer["w_up"])) @ layer["w_down"]
+    scores = plain_rms_norm(x, params["norm"]["gamma"]) @ params["head"]["table"].T
+    return cross_entropy(scores, labels), ({}, scores)
+
+
 def torch_cross_entropy(torch: Any, scores: Any, labels: Any) -> Any:
     return torch.nn.functional.cross_entropy(scores, labels.long())
 
@@ -126,6 +147,7 @@ def step_case(model: Model, plain: Any, torch: Any, batch: int, train: bool = Fa
 
 CHAR_LSTM = char_lstm(256, 64, 128)
 GPT = gpt(256, 128, width=128, heads=4, depth=4)
+LLAMA = llama(256, 128, width=128, heads=4, shared=2, depth=4, hidden=352)
 
 CASES = (
     step_case(
@@ -154,6 +176,13 @@ CASES = (
         "plain JAX, jax.nn, flax and optax",
         (first_params(GPT), *[integers(1, 8, below=256)] * 2),
         (first_params(GPT), *[integers(16, 128, below=256)] * 2),
+    ),
+    Case(
+        with_loss(LLAMA, softmax_cross_entropy),
+        plain_llama,
+        "plain JAX, jax.nn and optax",
+        (first_params(LLAMA), *[integers(1, 8, below=256)] * 2),
+        (first_params(LLAMA), *[integers(16, 128, below=256)] * 2),
     ),
     step_case(
         conv_net((3, 32, 32), 10, filters=(32, 64)), plain_conv_net, torch_conv_net, batch=64

@@ -12,7 +12,7 @@ from purebp.models.model import Model
 from purebp.models.recurrent import RecurrentModel, char_lstm
 from purebp.models.residual import Residual
 from purebp.models.resnet import resnet
-from purebp.models.transformer import gpt
+from purebp.models.transformer import gpt, llama
 
 OPS = (
     *dense.OPS,
@@ -40,6 +40,7 @@ __all__ = [
     "layer_outputs",
     "lenet5",
     "linear_classifier",
+    "llama",
     "n_layer_net",
     "resnet",
     "two_layer_net",

@@ -1,14 +1,15 @@
-"""GPT: a language model of attention, as in llm.c."""
+"""Language models of attention: GPT as in llm.c, and Llama."""
 
 import math
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from purebp.activations import gelu
+from purebp.activations import gelu, swiglu
+from purebp.combine import fanout
 from purebp.compat import explicit_sharding
 from purebp.errors import OptionError
-from purebp.layers import affine, embedding, layer_norm, multi_head_attention
+from purebp.layers import affine, embedding, layer_norm, multi_head_attention, rms_norm
 from purebp.models.blocks import check_sizes, residual
 from purebp.models.layer import Layer, Weight
 from purebp.models.model import Model
@@ -27,6 +28,17 @@ think = residual(
     "mlp",
     (layer_norm, affine, gelu, affine),
     (("gamma", "beta"), ("w_up", "b_up"), (), ("w_down", "b_down")),
+)
+
+attend_turned = residual(
+    "attention",
+    (rms_norm, multi_head_attention.with_options(causal=True, rope_base=10000.0)),
+    (("gamma",), PROJECTIONS[:4]),
+)
+think_gated = residual(
+    "mlp",
+    (rms_norm, fanout(affine, affine), swiglu, affine),
+    (("gamma",), ((("w_gate",), ("w_up",)),), (), ("w_down",)),
 )
 
 
@@ -131,4 +143,62 @@ def gpt(
     return Model(name, layers, (context,), tokens=True, doc=gpt.__doc__)
 
 
-OPS = (gpt(5, 4, width=4, heads=2, depth=1, expansion=2),)
+def llama(
+    vocabulary: int = 256,
+    context: int = 128,
+    *,
+    width: int = 128,
+    heads: int = 4,
+    shared: int = 2,
+    depth: int = 4,
+    hidden: int = 352,
+) -> Model:
+    """Llama: as GPT, with RMS norms, rotary positions, shared key heads and SwiGLU, no biases.
+
+    Maths: x = table[tokens]; `depth` times x = x + attention(norm(x)), with queries and keys
+        turned by their positions, and x = x + swiglu(norm(x) W_gate, norm(x) W_up) W_down;
+        logits = norm(x) head^T. Backward, the layers in reverse.
+    Shapes: x (n, t), tokens, t up to `context`; logits (n, t, vocabulary). `heads` query heads of
+        width/heads features, `shared` key heads, `hidden` features inside the blocks.
+    Residuals: those of the layers: linear in t.
+    Kinks: none.
+    Raises: DtypeError for tokens that are not integers; ShapeError for more than `context` of
+        them; ArgumentError for other params; OptionError unless width is a multiple of twice the
+        heads, and heads of `shared`.
+    Source: Touvron et al. 2023, "LLaMA", section 2.2; Ainslie et al. 2023, "GQA".
+    """
+    name = "llama"
+    sizes = {"width": width, "heads": heads, "shared": shared, "depth": depth, "hidden": hidden}
+    check_sizes(name, vocabulary=vocabulary, context=context, **sizes)
+    if width % (2 * heads):
+        raise OptionError(f"{name}: width is {width}, expected a multiple of 2 * {heads} heads")
+    if heads % shared:
+        raise OptionError(f"{name}: heads is {heads}, expected a multiple of the {shared} shared")
+    each, narrow = width // heads, SPREAD / math.sqrt(2 * depth)
+    norm = {"gamma": Weight((width,), centre=1.0)}
+    attention = {
+        **norm,
+        "w_q": Weight((width, heads, each), SPREAD),
+        "w_k": Weight((width, shared, each), SPREAD),
+        "w_v": Weight((width, shared, each), SPREAD),
+        "w_o": Weight((heads, each, width), narrow),
+    }
+    mlp = {
+        **norm,
+        "w_gate": Weight((width, hidden), SPREAD),
+        "w_up": Weight((width, hidden), SPREAD),
+        "w_down": Weight((hidden, width), narrow),
+    }
+    table = {"table": Weight((vocabulary, width), SPREAD)}
+    layers = [Layer("tokens", embedding, table)]
+    for index in range(1, depth + 1):
+        layers.append(Layer(f"attention{index}", attend_turned, attention))
+        layers.append(Layer(f"mlp{index}", think_gated, mlp))
+    layers += [Layer("norm", rms_norm, norm), Layer("head", unembed, table)]
+    return Model(name, layers, (context,), tokens=True, doc=llama.__doc__)
+
+
+OPS = (
+    gpt(5, 4, width=4, heads=2, depth=1, expansion=2),
+    llama(5, 4, width=4, heads=2, shared=1, depth=1, hidden=3),
+)

@@ -161,6 +161,7 @@ def test_ops_are_one_instance_of_each_network():
         "two_layer_net_with_svm",
         "char_lstm",
         "gpt",
+        "llama",
     ]
 
 

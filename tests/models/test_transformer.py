@@ -8,7 +8,7 @@ import pytest
 from purebp.compat import enable_x64, jit_once
 from purebp.errors import DtypeError, OptionError, ShapeError
 from purebp.losses import softmax_cross_entropy
-from purebp.models import gpt, with_loss
+from purebp.models import gpt, llama, with_loss
 from tests.models.plain import worst_difference
 
 MODEL = gpt(11, 9, width=8, heads=2, depth=2)
@@ -66,6 +66,57 @@ def test_loss_and_gradients_equal_those_of_the_plain_net(dtype, allowed):
         assert {leaf.dtype for leaf in jax.tree.leaves(bars)} == {jnp.dtype(dtype)}
         np.testing.assert_allclose(loss, wanted, rtol=allowed)
         assert worst_difference(bars, gradients) < allowed
+
+
+LLAMA = llama(11, 9, width=8, heads=4, shared=2, depth=2, hidden=5)
+LLAMA_LOSS = with_loss(LLAMA, softmax_cross_entropy)
+
+
+def root_mean_square_norm(x, gamma):
+    return gamma * x / jnp.sqrt((x * x).mean(-1, keepdims=True) + 1e-6)
+
+
+def turned(x):
+    """(n, t, h, e), neighbours in the halves of e as complex numbers."""
+    half = x.shape[-1] // 2
+    angles = np.arange(x.shape[1])[:, None] * 10000.0 ** (-np.arange(half) / half)
+    z = (x[..., :half] + 1j * x[..., half:]) * jnp.exp(1j * angles)[:, None]
+    return jnp.concatenate([z.real, z.imag], axis=-1).astype(x.dtype)
+
+
+def plain_llama_loss(params):
+    x = params["tokens"]["table"][X]
+    for i in (1, 2):
+        layer = params[f"attention{i}"]
+        h = root_mean_square_norm(x, layer["gamma"])
+        q, k, v = (jnp.einsum("ntd,dhe->nthe", h, layer[f"w_{s}"]) for s in "qkv")
+        k, v = (jnp.repeat(a, 2, axis=2) for a in (k, v))
+        scores = jnp.einsum("nthe,nshe->nhts", turned(q), turned(k)) / np.sqrt(q.shape[-1])
+        seen = np.tril(np.ones(scores.shape[-2:], bool))
+        p = jax.nn.softmax(jnp.where(seen, scores, -jnp.inf))
+        x = x + jnp.einsum("nhts,nshe,hem->ntm", p, v, layer["w_o"])
+        layer = params[f"mlp{i}"]
+        h = root_mean_square_norm(x, layer["gamma"])
+        x = x + (jax.nn.silu(h @ layer["w_gate"]) * (h @ layer["w_up"])) @ layer["w_down"]
+    logits = root_mean_square_norm(x, params["norm"]["gamma"]) @ params["head"]["table"].T
+    log_p = jax.nn.log_softmax(logits)
+    return -jnp.mean(jnp.take_along_axis(log_p, TARGETS[..., None], axis=-1))
+
+
+def test_llama_equals_the_plain_net():
+    with enable_x64(True):
+
+        @jit_once
+        def both(params):
+            (loss, _), res = LLAMA_LOSS.fwd(params, X, TARGETS)
+            return (loss, LLAMA_LOSS.bwd(res, 1.0)[0]), jax.value_and_grad(plain_llama_loss)(params)
+
+        params = LLAMA.example(np.random.default_rng(1))[0]
+        (loss, bars), (wanted, gradients) = both(
+            jax.tree.map(lambda w: np.asarray(10 * w, "float64"), params)
+        )
+        np.testing.assert_allclose(loss, wanted, rtol=1e-12)
+        assert worst_difference(bars, gradients) < 1e-12
 
 
 def test_the_shared_table_gets_both_gradients():
