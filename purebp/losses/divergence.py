@@ -4,6 +4,7 @@ from functools import partial
 from typing import NamedTuple
 
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float
 
 from purebp.losses.difference import check_entries
@@ -48,7 +49,8 @@ def kl_divergence_fwd(
 def kl_divergence_bwd(
     res: KlResiduals, loss_bar: Array, *, reduction: Reduction
 ) -> tuple[Array, Array]:
-    t, zero = widen(res.target), res.target == 0
+    target = lax.optimization_barrier(res.target)  # else XLA keeps ln t from the forward pass
+    t, zero = widen(target), target == 0
     share = spread_over_examples(loss_bar, t.shape[:-1], reduction)
     slope = jnp.where(zero, 0, jnp.log(jnp.where(zero, 1, t)) + 1 - widen(res.log_p))
     return (-share * t).astype(res.log_p.dtype), (share * slope).astype(res.target.dtype)
