@@ -47,7 +47,8 @@ def test_a_recipe_fits_the_digits(name):
     data = load_digits(flat=recipe.flat)
     assert model.input_shape == data.x_train.shape[1:]
     params = jax.eval_shape(model.init, jax.random.key(0))
-    (scores, _), _ = jax.eval_shape(model.fwd, params, data.x_test)
+    state = jax.eval_shape(model.init_state)
+    (scores, _), _ = jax.eval_shape(model.fwd, params, data.x_test, state)
     assert scores.shape == (450, 10)
     assert set(recipe.learning_rates) == set(OPTIMIZERS)
 
