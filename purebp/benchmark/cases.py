@@ -35,9 +35,16 @@ CASES: tuple[Case, ...] = (
 
 
 def find_cases(names: Sequence[str]) -> tuple[Case, ...]:
-    """The rows of some ops by name, or all of them."""
-    known = {find(name).name for name in names}
-    missing = sorted(known - {case.op.name for case in CASES})
-    if missing:
-        raise UnknownOpError(f"the benchmark has no row for {', '.join(missing)}")
-    return tuple(case for case in CASES if not names or case.op.name in known)
+    """The rows of some ops or models by name, or all of them."""
+    found = {name: tuple(case for case in CASES if is_row_of(case, name)) for name in names}
+    for name in names:
+        if not found[name]:
+            raise UnknownOpError(f"the benchmark has no row for {find(name).name}")
+    return tuple(
+        case for case in CASES if not names or any(case in rows for rows in found.values())
+    )
+
+
+def is_row_of(case: Case, name: str) -> bool:
+    """Whether a row is named so, or is one of the op, or of the model with its loss."""
+    return name in (case.name, case.op.name, case.op.name.partition("_with_")[0])
