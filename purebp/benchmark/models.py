@@ -128,6 +128,30 @@ def torch_conv_net(torch: Any, params: Any, x: Any, labels: Any) -> Any:
     return torch_cross_entropy(torch, torch.addmm(last["b"], x.flatten(1), last["w"]), labels)
 
 
+def torch_gpt(torch: Any, params: Any, tokens: Any, labels: Any) -> Any:
+    functional, table = torch.nn.functional, params["tokens"]["table"]
+    width = table.shape[1]
+    x = table[tokens.long()] + params["positions"]["table"][: tokens.shape[1]]
+    for index in range(1, sum(name.startswith("mlp") for name in params) + 1):
+        layer = params[f"attention{index}"]
+        h = functional.layer_norm(x, (width,), layer["gamma"], layer["beta"])
+        q, k, v = (
+            (h @ layer[f"w_{each}"].flatten(1) + layer[f"b_{each}"].flatten())
+            .unflatten(-1, layer[f"b_{each}"].shape)
+            .transpose(1, 2)
+            for each in "qkv"
+        )
+        o = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = x + o.transpose(1, 2).flatten(2) @ layer["w_o"].flatten(0, 1) + layer["b_o"]
+        layer = params[f"mlp{index}"]
+        h = functional.layer_norm(x, (width,), layer["gamma"], layer["beta"])
+        h = functional.gelu(h @ layer["w_up"] + layer["b_up"], approximate="tanh")
+        x = x + h @ layer["w_down"] + layer["b_down"]
+    last = params["norm"]
+    scores = functional.layer_norm(x, (width,), last["gamma"], last["beta"]) @ table.T
+    return functional.cross_entropy(scores.flatten(0, 1), labels.long().flatten())
+
+
 def step_case(model: Model, plain: Any, torch: Any, batch: int, train: bool = False) -> Case:
     """A training step of one model, with a batch of 2 and a realistic one."""
 
@@ -176,6 +200,7 @@ CASES = (
         "plain JAX, jax.nn, flax and optax",
         (first_params(GPT), *[integers(1, 8, below=256)] * 2),
         (first_params(GPT), *[integers(16, 128, below=256)] * 2),
+        torch=torch_gpt,
     ),
     Case(
         with_loss(LLAMA, softmax_cross_entropy),
