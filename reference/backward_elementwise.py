@@ -172,7 +172,7 @@ def three_backward(
         places = [source_index(index, array.shape) for array in arrays]
         values = [array[place] for array, place in zip(arrays, places, strict=True)]
         for bar, place, slope in zip(bars, places, slopes(*values), strict=True):
-            if bar is not None:
+            if bar is not None and slope is not None:
                 bar[place] += y_bar[index] * slope
     return tuple(bars)
 

@@ -45,8 +45,9 @@ def softmax_cross_entropy_backward(
     """
     logits, labels = float64(args[0]), np.asarray(args[1])
     if ignore is not None or smoothing or z_loss:
-        extras = {"ignore": ignore, "smoothing": smoothing, "z_loss": z_loss}
-        return extended_cross_entropy_backward(args, y_bar, reduction=reduction, **extras)
+        return extended_cross_entropy_backward(
+            args, y_bar, reduction=reduction, ignore=ignore, smoothing=smoothing, z_loss=z_loss
+        )
     p = softmax(logits)
     upstream = upstream_of_examples(y_bar, labels.shape, reduction)
     z_bar = np.empty(logits.shape)

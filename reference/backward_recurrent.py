@@ -37,11 +37,11 @@ def lstm_step_backward(args: Arguments, y_bar: tuple[Array, Array]) -> Bars:
         at = [(n, block * units + u) for block in range(4)]
         i, f, o = (float(sigmoid(z[place])) for place in at[:3])
         h_up, c_up = float(y_bar[0][n, u]), float(y_bar[1][n, u])
-        c_up += h_up * o * tanh_slope(new_c[n, u])
-        z_bar[at[0]] = c_up * float(tanh(z[at[3]])) * sigmoid_slope(z[at[0]])
-        z_bar[at[1]] = c_up * c[n, u] * sigmoid_slope(z[at[1]])
-        z_bar[at[2]] = h_up * float(tanh(new_c[n, u])) * sigmoid_slope(z[at[2]])
-        z_bar[at[3]] = c_up * i * tanh_slope(z[at[3]])
+        c_up += h_up * o * tanh_slope(float(new_c[n, u]))
+        z_bar[at[0]] = c_up * float(tanh(z[at[3]])) * sigmoid_slope(float(z[at[0]]))
+        z_bar[at[1]] = c_up * c[n, u] * sigmoid_slope(float(z[at[1]]))
+        z_bar[at[2]] = h_up * float(tanh(new_c[n, u])) * sigmoid_slope(float(z[at[2]]))
+        z_bar[at[3]] = c_up * i * tanh_slope(float(z[at[3]]))
         c_bar[n, u] = c_up * f
     x_bar, w_x_bar, b_bar = affine_backward((x, w_x, b), z_bar)
     h_bar, w_h_bar, _ = affine_backward((h, w_h), z_bar)
@@ -93,10 +93,11 @@ def back_in_time(
     """Example by example: the states forward, then the steps in reverse."""
     x, *firsts = map(float64, args[: 1 + states])
     *weights, lengths = args[1 + states :]
+    ends = np.full(len(x), x.shape[1]) if lengths is None else np.asarray(lengths)
     x_bar, firsts_bar = np.zeros(x.shape), [np.zeros(first.shape) for first in firsts]
     weights_bar = [None if w is None else np.zeros(float64(w).shape) for w in weights]
     for n in range(len(x)):
-        times = order(x.shape[1], x.shape[1] if lengths is None else int(lengths[n]), reverse)
+        times = order(x.shape[1], int(ends[n]), reverse)
         seen = [tuple(first[n : n + 1] for first in firsts)]
         for t in times:
             seen.append(step(x[n : n + 1, t], *seen[-1], *weights))
@@ -107,11 +108,11 @@ def back_in_time(
         for t, before in list(zip(times, seen[:-1], strict=True))[::-1]:
             bars[0] = bars[0] + float64(y_bar[0])[n, t]
             step_args = (x[n : n + 1, t], *before, *weights)
-            came = step_backward(step_args, bars[0] if states == 1 else tuple(bars))
+            came: Any = step_backward(step_args, bars[0] if states == 1 else tuple(bars))
             x_bar[n, t], bars = came[0][0], list(came[1 : 1 + states])
-            for k, more in enumerate(came[1 + states :]):
-                if weights_bar[k] is not None:
-                    weights_bar[k] = weights_bar[k] + more
+            for total, more in zip(weights_bar, came[1 + states :], strict=True):
+                if total is not None:
+                    np.add(total, more, out=total)
         if reverse:
             bars[0] = bars[0] + float64(y_bar[0])[n, repeated].sum(axis=0)
         for first_bar, bar in zip(firsts_bar, bars, strict=True):

@@ -96,7 +96,10 @@ def alignments(p: Array, labels: list[int], blank: int) -> list[tuple[tuple[int,
 
 
 def ctc_examples(
-    logits: ArrayLike, labels: ArrayLike, logit_lengths: ArrayLike, label_lengths: ArrayLike
+    logits: ArrayLike,
+    labels: ArrayLike,
+    logit_lengths: ArrayLike | None,
+    label_lengths: ArrayLike | None,
 ) -> list[tuple[Array, list[int]]]:
     """For each example the probabilities of the times that count, and the labels that do."""
     logits, labels = float64(logits), np.asarray(labels)

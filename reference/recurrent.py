@@ -88,12 +88,13 @@ def over_time(
     reverse: bool,
 ) -> tuple[Array, ...]:
     """(y, *final states), example by example; where there is no step, y repeats the state."""
-    x, states = float64(x), tuple(map(float64, states))
-    y = np.empty((*x.shape[:2], states[0].shape[1]))
-    finals = tuple(np.empty(state.shape) for state in states)
+    x, firsts = float64(x), [float64(state) for state in states]
+    y = np.empty((*x.shape[:2], firsts[0].shape[1]))
+    finals = tuple(np.empty(first.shape) for first in firsts)
+    ends = np.full(len(x), x.shape[1]) if lengths is None else np.asarray(lengths)
     for n in range(len(x)):
-        state = tuple(each[n : n + 1] for each in states)
-        times = order(x.shape[1], x.shape[1] if lengths is None else int(lengths[n]), reverse)
+        state = tuple(first[n : n + 1] for first in firsts)
+        times = order(x.shape[1], int(ends[n]), reverse)
         rest = [t for t in range(x.shape[1]) if t not in times]
         if reverse:
             y[n, rest] = state[0]

@@ -158,6 +158,7 @@ def test_unbroadcast_is_the_transpose_of_broadcasting(shape, to) -> None:
     x_bar = jnp.arange(1.0, 1 + np.prod(shape, dtype=int)).reshape(shape)
     _, pull = jax.vjp(lambda x: jnp.broadcast_to(x, shape), jnp.zeros(to))
     came = unbroadcast(x_bar, Spec(to, np.dtype("float32")))
+    assert came is not None
     assert came.shape == to
     np.testing.assert_array_equal(came, pull(x_bar)[0])
 
@@ -165,6 +166,7 @@ def test_unbroadcast_is_the_transpose_of_broadcasting(shape, to) -> None:
 def test_unbroadcast_sums_16_bit_cotangents_in_float32() -> None:
     x_bar = jnp.ones(4096, jnp.bfloat16)
     total = unbroadcast(x_bar, Spec((), np.dtype(jnp.bfloat16)))
+    assert total is not None
     assert (total, total.dtype) == (4096.0, jnp.bfloat16)  # added one by one, it stays at 256
 
 

@@ -186,9 +186,11 @@ def test_sharded_weights_on_an_explicit_mesh(op: Op) -> None:
 
 MODELS = {op.name for op in families()["models"]}
 ALL_SPLIT = {"prelu", "clamp", "where", "gaussian_nll", "dice", "kl_divergence"}
-BATCHED = {"x", "positions", "tokens", "y", "residual", "labels", "logits", "scores", "target"}
-BATCHED |= {"h0", "c0", "h", "c", "lengths", "targets", "logit_lengths", "label_lengths"}
-BATCHED |= {"q", "k", "v"}
+BATCHED = {
+    *("x", "positions", "tokens", "y", "residual", "labels", "logits", "scores", "target"),
+    *("h0", "c0", "h", "c", "lengths", "targets", "logit_lengths", "label_lengths"),
+    *("q", "k", "v"),
+}
 
 
 @pytest.mark.parametrize("name", [name for name in OPS if name not in MODELS])

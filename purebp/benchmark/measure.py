@@ -223,7 +223,7 @@ def _compile(passes: Passes, args: Any, y_bar: Any) -> tuple[Callable[..., Any],
         temporary=int(getattr(memory, "temp_size_in_bytes", 0)),
         residuals=residual_bytes(passes, args),
         compile_seconds=seconds,
-        loops=" while(" in compiled.as_text(),
+        loops=" while(" in (compiled.as_text() or ""),
     )
     return compiled, costs
 

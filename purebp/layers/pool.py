@@ -97,10 +97,7 @@ def _apart(rows: Steps, columns: Steps) -> bool:
 
 
 def _first_largest(entries: Sequence[Array]) -> tuple[Array, Array]:
-    """The largest of the entries, and the number of the first one that is; NaN counts as largest.
-
-    The barrier keeps XLA from comparing again inside of the backward pass, for every entry of x.
-    """
+    """The largest of the entries, and the number of the first one that is; NaN counts as largest."""
     dtype = jnp.uint8 if len(entries) <= 256 else jnp.int32
     best = entries[0]
     number = jnp.zeros(best.shape, dtype)
@@ -108,7 +105,7 @@ def _first_largest(entries: Sequence[Array]) -> tuple[Array, Array]:
         larger = (entry > best) | jnp.isnan(entry)
         best = jnp.where(larger, entry, best)
         number = jnp.where(larger, jnp.asarray(a, dtype), number)
-    return best, lax.optimization_barrier(number)
+    return best, number
 
 
 def _route(y_bar: Array, number: Array, window: int) -> list[Array]:

@@ -25,10 +25,11 @@ def conventional_jacobian(probe: Probe, case: Case) -> np.ndarray | None:
     `None` if there is no such entry.
     """
     found = probe.evidence(case)
-    chosen = _conventions(probe, case)
-    if chosen is None or not chosen.any():
+    exact, hand = found.truth.jacobian, found.hand64.jacobian
+    if exact is None or hand is None or not exact.size:
         return None
-    return np.where(chosen, found.hand64.jacobian, found.truth.jacobian)
+    chosen = _conventions(probe, case, exact, hand)
+    return np.where(chosen, hand, exact) if chosen.any() else None
 
 
 def coordinates_at_kinks(probe: Probe, case: Case) -> np.ndarray | None:
@@ -37,16 +38,16 @@ def coordinates_at_kinks(probe: Probe, case: Case) -> np.ndarray | None:
     Two kinks at one point can cancel in a difference quotient: its sides agree there, on a slope
     that is as little the gradient as any other between them.
     """
-    chosen = _conventions(probe, case)
-    return None if chosen is None or not chosen.any() else chosen.any(axis=0)
-
-
-def _conventions(probe: Probe, case: Case) -> np.ndarray | None:
-    """Which entries of the hand-written Jacobian follow a convention."""
     found = probe.evidence(case)
     exact, hand = found.truth.jacobian, found.hand64.jacobian
     if exact is None or hand is None or not exact.size:
         return None
+    chosen = _conventions(probe, case, exact, hand)
+    return chosen.any(axis=0) if chosen.any() else None
+
+
+def _conventions(probe: Probe, case: Case, exact: np.ndarray, hand: np.ndarray) -> np.ndarray:
+    """Which entries of the hand-written Jacobian follow a convention."""
     nearby = np.stack([exact, *_nearby(probe, case)])
     low, high = nearby.min(axis=0), nearby.max(axis=0)
     size = np.abs(nearby).max(axis=(0, 2), initial=0.0)[:, None]
@@ -56,7 +57,7 @@ def _conventions(probe: Probe, case: Case) -> np.ndarray | None:
     total = np.where(kinked, hand, 0).sum(axis=1)
     totals = np.where(kinked, nearby, 0).sum(axis=2)
     fits = (total >= totals.min(axis=0) - slack[:, 0]) & (total <= totals.max(axis=0) + slack[:, 0])
-    return inside & fits[:, None]
+    return np.asarray(inside & fits[:, None])
 
 
 def _nearby(probe: Probe, case: Case) -> list[np.ndarray]:

@@ -75,7 +75,9 @@ def memory(length):
 
     x = jax.ShapeDtypeStruct((1, length, 1, 16), jnp.float32)
     compiled = jax.jit(both).lower(x, x, x, x).compile()
-    return compiled.memory_analysis().temp_size_in_bytes
+    memory = compiled.memory_analysis()
+    assert memory is not None
+    return memory.temp_size_in_bytes
 
 
 def test_memory_is_linear_in_the_length():

@@ -37,7 +37,9 @@ def temporaries(rows):
 
     x, labels = jax.ShapeDtypeStruct((rows, 8), "float32"), jax.ShapeDtypeStruct((rows,), "int32")
     compiled = jax.jit(both).lower(x, jax.ShapeDtypeStruct((8, 4096), "float32"), labels).compile()
-    return compiled.memory_analysis().temp_size_in_bytes
+    memory = compiled.memory_analysis()
+    assert memory is not None
+    return memory.temp_size_in_bytes
 
 
 def test_no_temporary_is_as_large_as_all_logits():

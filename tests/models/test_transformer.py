@@ -49,6 +49,7 @@ def plain_loss(params):
 
 def example_params(dtype):
     """No bias is 0 and no scale is 1."""
+    assert MODEL.example is not None
     params = MODEL.example(np.random.default_rng(1))[0]
     return jax.tree.map(lambda w: np.asarray(10 * w, dtype), params)
 
@@ -111,6 +112,7 @@ def test_llama_equals_the_plain_net():
             (loss, _), res = LLAMA_LOSS.fwd(params, X, TARGETS)
             return (loss, LLAMA_LOSS.bwd(res, 1.0)[0]), jax.value_and_grad(plain_llama_loss)(params)
 
+        assert LLAMA.example is not None
         params = LLAMA.example(np.random.default_rng(1))[0]
         (loss, bars), (wanted, gradients) = both(
             jax.tree.map(lambda w: np.asarray(10 * w, "float64"), params)
