@@ -97,7 +97,7 @@ def _apart(rows: Steps, columns: Steps) -> bool:
 
 
 def _first_largest(entries: Sequence[Array]) -> tuple[Array, Array]:
-    """The largest of the entries, and the number of the first one that is; NaN counts as largest."""
+    """The largest entry and the number of the first one that is the largest, as NaN is."""
     dtype = jnp.uint8 if len(entries) <= 256 else jnp.int32
     best = entries[0]
     number = jnp.zeros(best.shape, dtype)

@@ -43,7 +43,7 @@ def coordinates_at_kinks(probe: Probe, case: Case) -> np.ndarray | None:
     if exact is None or hand is None or not exact.size:
         return None
     chosen = _conventions(probe, case, exact, hand)
-    return chosen.any(axis=0) if chosen.any() else None
+    return np.asarray(chosen.any(axis=0)) if chosen.any() else None
 
 
 def _conventions(probe: Probe, case: Case, exact: np.ndarray, hand: np.ndarray) -> np.ndarray:
@@ -57,7 +57,7 @@ def _conventions(probe: Probe, case: Case, exact: np.ndarray, hand: np.ndarray) 
     total = np.where(kinked, hand, 0).sum(axis=1)
     totals = np.where(kinked, nearby, 0).sum(axis=2)
     fits = (total >= totals.min(axis=0) - slack[:, 0]) & (total <= totals.max(axis=0) + slack[:, 0])
-    return np.asarray(inside & fits[:, None])
+    return inside & fits[:, None]
 
 
 def _nearby(probe: Probe, case: Case) -> list[np.ndarray]:
