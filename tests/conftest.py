@@ -9,7 +9,11 @@ import os
 DEVICES = "--xla_force_host_platform_device_count=8"
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {DEVICES}".strip()
 
-from hypothesis import HealthCheck, settings  # noqa: E402 - the flags come before JAX
+import gc  # noqa: E402 - the flags come before JAX
+import itertools  # noqa: E402
+
+import jax  # noqa: E402
+from hypothesis import HealthCheck, settings  # noqa: E402
 from jaxtyping import install_import_hook  # noqa: E402
 
 from tests import shape_checks  # noqa: E402
@@ -22,3 +26,13 @@ settings.register_profile("dev", max_examples=25, **COMPILES)
 settings.register_profile("ci", max_examples=25, derandomize=True, print_blob=True, **COMPILES)
 settings.register_profile("thorough", max_examples=1000, **COMPILES)
 settings.load_profile("ci" if os.environ.get("CI", "").lower() in {"1", "true"} else "dev")
+
+TESTS = itertools.count(1)
+OFTEN = 100
+
+
+def pytest_runtest_teardown() -> None:
+    """Let go of compiled programs: their memory maps are limited, and a full process crashes."""
+    if next(TESTS) % OFTEN == 0:
+        jax.clear_caches()
+        gc.collect()

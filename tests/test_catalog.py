@@ -4,7 +4,7 @@ The oracles are autodiff of the definition (`jax.vjp`, `jax.jacobian`) in float6
 differences of the forward pass; see purebp/verification.
 """
 
-from functools import cache
+from functools import cache, lru_cache
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -24,16 +24,32 @@ def target_of(name: str) -> Target:
     return make_target(OPS[name])
 
 
-@cache
+@lru_cache(maxsize=64)  # those of one op or two: each holds compiled programs
 def probe_of(name: str, variant: Variant) -> Probe:
     return Probe(target_of(name), variant)
 
 
-@pytest.mark.parametrize("check", [name for name in CHECKS if name not in ONCE])
-@pytest.mark.parametrize("name", OPS)
+EACH_TIME = [name for name in CHECKS if name not in ONCE]
+MODELS = [op.name for op in families()["models"]]  # their programs take seconds to compile
+
+
+@pytest.mark.parametrize("check", EACH_TIME)
+@pytest.mark.parametrize("name", [name for name in OPS if name not in MODELS])
 @given(data=st.data())
 @settings(suppress_health_check=list(HealthCheck), max_examples=10)
 def test_every_op_passes_every_check(name, check, data):
+    must_pass(name, check, data)
+
+
+@pytest.mark.parametrize("check", EACH_TIME)
+@pytest.mark.parametrize("name", MODELS)
+@given(data=st.data())
+@settings(suppress_health_check=list(HealthCheck), max_examples=4)
+def test_every_model_passes_every_check(name, check, data):
+    must_pass(name, check, data)
+
+
+def must_pass(name, check, data):
     case = data.draw(cases(target_of(name)))
     outcome = CHECKS[check](probe_of(name, case.variant), case)
     assume(not outcome.inconclusive)

@@ -16,6 +16,7 @@ from purebp.activations import OPS as ACTIVATIONS
 from purebp.activations import relu
 from purebp.gates import OPS as GATES
 from purebp.gates import branch, dot, matmul, mul, sigmoid
+from purebp.op import MASK
 from reference.worked_examples import JACOBIAN_SIZES
 
 BATCH, FEATURES = 100, 4096
@@ -40,8 +41,9 @@ def peak_bytes(function: Callable[..., Any], *args: Any) -> int:
 
 def backward_bytes(op: Op, shape: tuple[int, ...], bwd: Callable[..., Any] | None = None) -> int:
     """The bytes of the compiled `bwd` on arrays of one shape; nothing is computed."""
-    array = jax.ShapeDtypeStruct(shape, jnp.float32)
-    args = [array] * sum(not parameter.optional for parameter in op.signature.parameters)
+    needed = [parameter.name for parameter in op.signature.parameters if not parameter.optional]
+    dtypes = [bool if op.domains.get(name) == MASK else jnp.float32 for name in needed]
+    args = [jax.ShapeDtypeStruct(shape, dtype) for dtype in dtypes]
     y, res = jax.eval_shape(op.fwd, *args)
     return peak_bytes(bwd or op.bwd, res, y)
 

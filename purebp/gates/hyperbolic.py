@@ -35,7 +35,9 @@ def sinh_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     Raises: DtypeError for integers.
     Source: derivative of the hyperbolic sine.
     """
-    return jnp.sinh(x)
+    near = jnp.abs(x) < 1
+    far = jnp.where(near, 1, x)
+    return jnp.where(near, jnp.sinh(jnp.where(near, x, 0)), (jnp.exp(far) - jnp.exp(-far)) / 2)
 
 
 def sinh_forward(x: Array) -> Array:
@@ -59,7 +61,9 @@ def cosh_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     Raises: DtypeError for integers.
     Source: derivative of the hyperbolic cosine.
     """
-    return jnp.cosh(x)
+    near = jnp.abs(x) < 1
+    far = jnp.where(near, 1, x)
+    return jnp.where(near, jnp.cosh(jnp.where(near, x, 0)), (jnp.exp(far) + jnp.exp(-far)) / 2)
 
 
 def cosh_forward(x: Array) -> Array:

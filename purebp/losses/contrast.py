@@ -69,8 +69,9 @@ def triplet_fwd(
 ) -> tuple[Array, TripletResiduals]:
     near, far = anchor - positive, anchor - negative
     r, s = inverse_norm(widen(near)), inverse_norm(widen(far))
-    squares = [jnp.sum(widen(v) ** 2, axis=-1, keepdims=True) for v in (near, far)]
-    gaps = squares[0] * r - squares[1] * s + margin
+    # Not the square times r: where the margin is met exactly its rounding would decide.
+    distances = [jnp.sqrt(jnp.sum(widen(v) ** 2, axis=-1, keepdims=True)) for v in (near, far)]
+    gaps = distances[0] - distances[1] + margin
     losses = jnp.where(gaps <= 0, 0, gaps)[..., 0]
     loss = reduce_examples(losses, reduction).astype(jnp.result_type(anchor, positive, negative))
     specs = spec_of(anchor), spec_of(positive), spec_of(negative)
