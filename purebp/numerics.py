@@ -1,6 +1,7 @@
 """Precision: 16-bit values are summed, and pass through exp and the like, in float32."""
 
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array
 
 
@@ -21,3 +22,8 @@ def log1p_of_fraction(x: Array) -> Array:
     for k in reversed(range(16 if x.dtype.itemsize == 8 else 7)):  # the next one is below eps / 4
         total = total * square + 1 / (2 * k + 1)
     return twice * total
+
+
+def full_product(a: Array, b: Array) -> Array:
+    """a @ b in the precision of a and b, on devices too that multiply with fewer digits."""
+    return jnp.matmul(a, b, precision=lax.Precision.HIGHEST)

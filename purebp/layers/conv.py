@@ -1,5 +1,6 @@
 """The convolution layer over images, and what it shares with conv1d and conv3d."""
 
+from functools import partial
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -22,17 +23,36 @@ class ConvResiduals(NamedTuple):
 Bars = tuple[Array, Array, Array | None]
 
 
-def forward(
-    x: Array, w: Array, b: Array | None, axes: Axes, groups: int
+def convolve_fwd(
+    op: str,
+    x: Array,
+    w: Array,
+    b: Array | None = None,
+    *,
+    stride: Numbers = 1,
+    padding: Padding = 0,
+    dilation: Numbers = 1,
+    groups: int = 1,
 ) -> tuple[Array, ConvResiduals]:
-    """y, and x and w."""
+    """y, and x and w, for any number of axes."""
+    axes = axes_of(op, x, w, stride, padding, dilation)
     y = in_groups.convolve(x, w, axes, groups)
     return shift(y, b), ConvResiduals(x, w, None if b is None else spec_of(b))
 
 
-def backward(res: ConvResiduals, y_bar: Array, axes: Axes, groups: int) -> Bars:
-    """x_bar, w_bar and b_bar."""
+def convolve_bwd(
+    op: str,
+    res: ConvResiduals,
+    y_bar: Array,
+    *,
+    stride: Numbers = 1,
+    padding: Padding = 0,
+    dilation: Numbers = 1,
+    groups: int = 1,
+) -> Bars:
+    """x_bar, w_bar and b_bar, for any number of axes."""
     x, w, b = res
+    axes = axes_of(op, x, w, stride, padding, dilation)
     x_bar = in_groups.input_gradient(w, y_bar, axes, groups).astype(x.dtype)
     sharding = explicit_sharding(w)
     w_bar = in_groups.weight_gradient(x, y_bar, axes, groups, sharding).astype(w.dtype)
@@ -68,10 +88,12 @@ def axes_of(
     return steps_along(op, x.shape[2:], w.shape[2:], stride, padding, dilation)
 
 
-def check(
+def check_convolution(
     op: str,
     x: Array,
     w: Array,
+    b: Array | None = None,
+    *,
     stride: Numbers,
     padding: Padding,
     dilation: Numbers,
@@ -120,50 +142,9 @@ def conv2d_definition(
     return convolve_plainly("conv2d", x, w, b, stride, padding, dilation, groups)
 
 
-def conv2d_fwd(
-    x: Array,
-    w: Array,
-    b: Array | None = None,
-    *,
-    stride: Numbers = 1,
-    padding: Padding = 0,
-    dilation: Numbers = 1,
-    groups: int = 1,
-) -> tuple[Array, ConvResiduals]:
-    axes = axes_of("conv2d", x, w, stride, padding, dilation)
-    return forward(x, w, b, axes, groups)
-
-
-def conv2d_bwd(
-    res: ConvResiduals,
-    y_bar: Array,
-    *,
-    stride: Numbers = 1,
-    padding: Padding = 0,
-    dilation: Numbers = 1,
-    groups: int = 1,
-) -> Bars:
-    axes = axes_of("conv2d", res.x, res.w, stride, padding, dilation)
-    return backward(res, y_bar, axes, groups)
-
-
-def check_conv2d(
-    x: Array,
-    w: Array,
-    b: Array | None = None,
-    *,
-    stride: Numbers,
-    padding: Padding,
-    dilation: Numbers,
-    groups: int,
-) -> None:
-    """Raise for options that are none, and for a kernel that does not fit x."""
-    check("conv2d", x, w, stride, padding, dilation, groups)
-
-
 conv2d = Op(
-    conv2d_fwd,
-    conv2d_bwd,
+    partial(convolve_fwd, "conv2d"),
+    partial(convolve_bwd, "conv2d"),
     definition=conv2d_definition,
     options={
         "stride": (1, 2, (2, 3)),
@@ -178,7 +159,7 @@ conv2d = Op(
         "fh": (3, 2, 2, 1),
         "fw": (2, 3, 2, 3),
     },
-    check=check_conv2d,
+    check=partial(check_convolution, "conv2d"),
 )
 
 OPS = (conv2d,)

@@ -1,16 +1,15 @@
 """The convolution layer over sequences: conv2d with one axis."""
 
+from functools import partial
+
 from jaxtyping import Array, Float
 
 from purebp.layers.conv import (
     CHANNELS,
-    Bars,
-    ConvResiduals,
-    axes_of,
-    backward,
-    check,
+    check_convolution,
+    convolve_bwd,
+    convolve_fwd,
     convolve_plainly,
-    forward,
 )
 from purebp.layers.window import Numbers, Padding
 from purebp.op import Op
@@ -41,50 +40,9 @@ def conv1d_definition(
     return convolve_plainly("conv1d", x, w, b, stride, padding, dilation, groups)
 
 
-def conv1d_fwd(
-    x: Array,
-    w: Array,
-    b: Array | None = None,
-    *,
-    stride: Numbers = 1,
-    padding: Padding = 0,
-    dilation: Numbers = 1,
-    groups: int = 1,
-) -> tuple[Array, ConvResiduals]:
-    axes = axes_of("conv1d", x, w, stride, padding, dilation)
-    return forward(x, w, b, axes, groups)
-
-
-def conv1d_bwd(
-    res: ConvResiduals,
-    y_bar: Array,
-    *,
-    stride: Numbers = 1,
-    padding: Padding = 0,
-    dilation: Numbers = 1,
-    groups: int = 1,
-) -> Bars:
-    axes = axes_of("conv1d", res.x, res.w, stride, padding, dilation)
-    return backward(res, y_bar, axes, groups)
-
-
-def check_conv1d(
-    x: Array,
-    w: Array,
-    b: Array | None = None,
-    *,
-    stride: Numbers,
-    padding: Padding,
-    dilation: Numbers,
-    groups: int,
-) -> None:
-    """Raise for options that are none, and for a kernel that does not fit x."""
-    check("conv1d", x, w, stride, padding, dilation, groups)
-
-
 conv1d = Op(
-    conv1d_fwd,
-    conv1d_bwd,
+    partial(convolve_fwd, "conv1d"),
+    partial(convolve_bwd, "conv1d"),
     definition=conv1d_definition,
     options={
         "stride": (1, 2, 3),
@@ -97,7 +55,7 @@ conv1d = Op(
         "length": (7, 6, 5, 6),
         "f": (3, 2, 3, 2),
     },
-    check=check_conv1d,
+    check=partial(check_convolution, "conv1d"),
 )
 
 OPS = (conv1d,)

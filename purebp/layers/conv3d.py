@@ -1,16 +1,15 @@
 """The convolution layer over volumes: conv2d with three axes."""
 
+from functools import partial
+
 from jaxtyping import Array, Float
 
 from purebp.layers.conv import (
     CHANNELS,
-    Bars,
-    ConvResiduals,
-    axes_of,
-    backward,
-    check,
+    check_convolution,
+    convolve_bwd,
+    convolve_fwd,
     convolve_plainly,
-    forward,
 )
 from purebp.layers.window import Numbers, Padding
 from purebp.op import Op
@@ -42,50 +41,9 @@ def conv3d_definition(
     return convolve_plainly("conv3d", x, w, b, stride, padding, dilation, groups)
 
 
-def conv3d_fwd(
-    x: Array,
-    w: Array,
-    b: Array | None = None,
-    *,
-    stride: Numbers = 1,
-    padding: Padding = 0,
-    dilation: Numbers = 1,
-    groups: int = 1,
-) -> tuple[Array, ConvResiduals]:
-    axes = axes_of("conv3d", x, w, stride, padding, dilation)
-    return forward(x, w, b, axes, groups)
-
-
-def conv3d_bwd(
-    res: ConvResiduals,
-    y_bar: Array,
-    *,
-    stride: Numbers = 1,
-    padding: Padding = 0,
-    dilation: Numbers = 1,
-    groups: int = 1,
-) -> Bars:
-    axes = axes_of("conv3d", res.x, res.w, stride, padding, dilation)
-    return backward(res, y_bar, axes, groups)
-
-
-def check_conv3d(
-    x: Array,
-    w: Array,
-    b: Array | None = None,
-    *,
-    stride: Numbers,
-    padding: Padding,
-    dilation: Numbers,
-    groups: int,
-) -> None:
-    """Raise for options that are none, and for a kernel that does not fit x."""
-    check("conv3d", x, w, stride, padding, dilation, groups)
-
-
 conv3d = Op(
-    conv3d_fwd,
-    conv3d_bwd,
+    partial(convolve_fwd, "conv3d"),
+    partial(convolve_bwd, "conv3d"),
     definition=conv3d_definition,
     options={
         "stride": (1, (2, 1, 3)),
@@ -102,7 +60,7 @@ conv3d = Op(
         "fh": (2, 3, 1, 2),
         "fw": (1, 2, 2, 2),
     },
-    check=check_conv3d,
+    check=partial(check_convolution, "conv3d"),
 )
 
 OPS = (conv3d,)

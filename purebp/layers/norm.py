@@ -17,7 +17,7 @@ from jaxtyping import Array, Float
 
 from purebp.blocks import by_blocks
 from purebp.errors import OptionError, ShapeError
-from purebp.numerics import widen
+from purebp.numerics import full_product, widen
 from purebp.op import POSITIVE, Op, conditioned
 from purebp.residuals import Spec, spec_of
 
@@ -115,17 +115,13 @@ def _layer_norm_products(
     slopes = wide * x_hat
     rows, features = x.shape
     weights = jnp.stack([gamma.astype(wide.dtype), jnp.ones(features, wide.dtype)], axis=1)
-    g_mean = _product(wide, weights[:, :1]) / features
-    slope = _product(slopes, weights[:, :1]) / features
-    centre = _product(x_hat, weights[:, 1:]) / features
+    g_mean = full_product(wide, weights[:, :1]) / features
+    slope = full_product(slopes, weights[:, :1]) / features
+    centre = full_product(x_hat, weights[:, 1:]) / features
     x_bar = r * (wide * gamma - g_mean - (x_hat - centre) * slope)
     ones = jnp.ones((1, rows), wide.dtype)
-    sums = _product(ones, slopes)[0], _product(ones, wide)[0]
+    sums = full_product(ones, slopes)[0], full_product(ones, wide)[0]
     return x_bar.astype(x.dtype), sums
-
-
-def _product(a: Array, b: Array) -> Array:
-    return jnp.matmul(a, b, precision=lax.Precision.HIGHEST)
 
 
 def check_layer_norm(x: Array, gamma: Array, beta: Array, *, eps: float) -> None:

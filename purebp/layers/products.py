@@ -20,6 +20,7 @@ from jaxtyping import Array
 from purebp.compat import explicit_sharding, zeros_varying_as
 from purebp.layers import convolution
 from purebp.layers.window import Axes, Steps
+from purebp.numerics import full_product
 
 FEW_CHANNELS = 6
 LARGE_IMAGE = 256
@@ -70,7 +71,7 @@ def patches_times(pads: Pads, x: Array, w: Array) -> Array:
         )
         shifts = [(p, q) for p in range(height) for q in range(width)]
         patches = jnp.concatenate([padded[:, p : p + rows, q : q + columns] for p, q in shifts])
-        y = _product(kernels, patches.reshape(kernels.shape[1], -1))
+        y = full_product(kernels, patches.reshape(kernels.shape[1], -1))
         return y.reshape(filters, rows, columns)
 
     return lax.map(one_image, x.astype(dtype))
@@ -93,7 +94,7 @@ def shifted_products(axes: Axes, x: Array, y_bar: Array) -> Array:
         by_row = [upstream[:, above - p :][:, : rows.padded] for p in range(rows.window)]
         left = jnp.concatenate(by_row).reshape(rows.window * filters, -1)
         right = jnp.concatenate(by_column).reshape(columns.window * channels, -1)
-        return total + _product(left, right.T), None
+        return total + full_product(left, right.T), None
 
     start = zeros_varying_as(y_bar, (rows.window * filters, columns.window * channels))
     total, _ = lax.scan(add_image, start, (x.astype(y_bar.dtype), y_bar))
@@ -136,7 +137,3 @@ def _plain_input_gradient(axes: Axes, w: Array, y_bar: Array) -> Array:
 
 def _plain_weight_gradient(axes: Axes, out_sharding: Any, x: Array, y_bar: Array) -> Array:
     return convolution.weight_gradient(x, y_bar, axes, out_sharding)
-
-
-def _product(a: Array, b: Array) -> Array:
-    return jnp.matmul(a, b, precision=lax.Precision.HIGHEST)
