@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
@@ -102,6 +102,16 @@ class Row:
             value = getattr(self, part)
             whole[part] = value and value._asdict()
         return {**whole, "slower": self.slower, "fatter": self.fatter}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The row that `to_dict` wrote."""
+        parts = {key: value for key, value in data.items() if key not in ("slower", "fatter")}
+        for name in ("hand", "autodiff"):
+            parts[name] = Costs(**parts[name])
+        for name in ("time", "apart", "torch"):
+            parts[name] = parts[name] and Ratio(**parts[name])
+        return cls(**parts)
 
 
 def measure(case: Case, size: str, *, pairs: int = 30, torch: Any = None) -> Row:

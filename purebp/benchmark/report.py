@@ -141,19 +141,39 @@ def markdown(rows: Sequence[Row], where: dict[str, str]) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def write(rows: Sequence[Row], folder: Path, stem: str) -> list[Path]:
-    """Write table, JSON and chart; returns the files."""
-    folder.mkdir(parents=True, exist_ok=True)
+def read(file: Path) -> list[Row]:
+    """The rows of an earlier run on the same device with the same versions; else none."""
+    if not file.exists():
+        return []
+    data = json.loads(file.read_text())
+    same = {**data["environment"], "date": ""} == {**environment(), "date": ""}
+    return [Row.from_dict(row) for row in data["rows"]] if same else []
+
+
+def merge(earlier: Sequence[Row], rows: Sequence[Row], order: Sequence[str]) -> list[Row]:
+    """The rows, and those of an earlier run that were not measured again, in the given order."""
+    kept = {(row.name, row.size): row for row in (*earlier, *rows) if row.name in order}
+    return sorted(kept.values(), key=lambda row: order.index(row.name))
+
+
+def write_json(rows: Sequence[Row], file: Path) -> None:
+    """Write the rows, so that a run that is broken off loses none."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    data = {"environment": environment(), "rows": [row.to_dict() for row in rows]}
+    file.write_text(json.dumps(data, indent=1) + "\n")
+
+
+def write(rows: Sequence[Row], json_file: Path) -> list[Path]:
+    """Write JSON, table and chart beside each other; returns the files."""
     where = environment()
-    files = [folder / f"{stem}.{suffix}" for suffix in ("md", "json", "svg", "png")]
-    files[0].write_text(markdown(rows, where))
-    data = {"environment": where, "rows": [row.to_dict() for row in rows]}
-    files[1].write_text(json.dumps(data, indent=1) + "\n")
+    write_json(rows, json_file)
+    table = json_file.with_suffix(".md")
+    table.write_text(markdown(rows, where))
     timed = [row for row in rows if row.time]
-    if not timed:
-        return files[:2]
-    _draw(timed, where, files[2:])
-    return files
+    charts = [json_file.with_suffix(suffix) for suffix in (".svg", ".png")] if timed else []
+    if charts:
+        _draw(timed, where, charts)
+    return [table, json_file, *charts]
 
 
 def _draw(rows: Sequence[Row], where: dict[str, str], files: Sequence[Path]) -> None:
