@@ -63,13 +63,20 @@ def _normal(shape: tuple[int, ...], scale: float, rng: np.random.Generator) -> j
     return jnp.asarray(scale * rng.standard_normal(shape, np.float32))
 
 
+def uniform(low: float, high: float, *shape: int) -> Draw:
+    """Values between two bounds in float32."""
+    return partial(_uniform, low, high, shape)
+
+
+def _uniform(
+    low: float, high: float, shape: tuple[int, ...], rng: np.random.Generator
+) -> jax.Array:
+    return jnp.asarray(rng.uniform(low, high, shape), jnp.float32)
+
+
 def positive(*shape: int) -> Draw:
     """Values from 0.5 to 2 in float32."""
-    return partial(_positive, shape)
-
-
-def _positive(shape: tuple[int, ...], rng: np.random.Generator) -> jax.Array:
-    return jnp.asarray(rng.uniform(0.5, 2, shape), jnp.float32)
+    return uniform(0.5, 2, *shape)
 
 
 def integers(*shape: int, below: int) -> Draw:

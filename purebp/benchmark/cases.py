@@ -6,6 +6,7 @@ from purebp.benchmark import (
     activations,
     activations_more,
     convolutions,
+    gates,
     images,
     layers,
     losses,
@@ -31,6 +32,7 @@ CASES: tuple[Case, ...] = (
     *models.CASES,
     *sequence.CASES,
     *recurrent.CASES,
+    *gates.CASES,
 )
 
 
