@@ -13,7 +13,7 @@ import numpy as np
 from reference.backward_gates import Arguments
 from reference.backward_losses import upstream_of_examples
 from reference.gates import scalar_sigmoid
-from reference.more_losses import cosine_of, length, minus, scalar_entropy
+from reference.more_losses import cosine_of, length, log_sum_exp, minus, scalar_entropy
 from reference.shapes import Array, float64
 
 
@@ -115,6 +115,17 @@ def kl_slopes(log_p: list[float], target: list[float]) -> tuple[list[float], lis
     return [-t for t in target], [math.log(t) + 1.0 - log if t else 0.0 for log, t in pairs]
 
 
+def js_slopes(log_p: list[float], log_q: list[float]) -> tuple[list[float], list[float]]:
+    """p log(p / m) / 2, and the same of q."""
+    first, second = [], []
+    for log_a, log_b in zip(log_p, log_q, strict=True):
+        a, b = math.exp(log_a), math.exp(log_b)
+        m = (a + b) / 2.0
+        first.append(a * math.log(a / m) / 2.0 if a else 0.0)
+        second.append(b * math.log(b / m) / 2.0 if b else 0.0)
+    return first, second
+
+
 def cosine_slopes(x: list[float], y: list[float]) -> tuple[list[float], list[float]]:
     """(y / |y| - c x / |x|) / |x|, and the other way round."""
     n, m, c = length(x), length(y), cosine_of(x, y)
@@ -150,6 +161,24 @@ def dice_slopes(
     below = math.fsum(p) + math.fsum(target) + smooth
     first = [(top / below - 2.0 * t) / below for t in target]
     return first, [(top / below - 2.0 * a) / below for a in p]
+
+
+def info_nce_backward(
+    args: Arguments, y_bar: Array, *, temperature: float = 0.07, reduction: str = "mean"
+) -> tuple[Array, Array]:
+    """Each pair (i, j) pulls x_i and y_j by its share in row i and in column j."""
+    x, y = float64(args[0]), float64(args[1])
+    n = len(x)
+    g = upstream_of_examples(y_bar, (n,), reduction)
+    s = [[float(np.sum(x[i] * y[j])) / temperature for j in range(n)] for i in range(n)]
+    x_bar, y_bar = np.zeros(x.shape), np.zeros(y.shape)
+    for i, j in np.ndindex(n, n):
+        row = math.exp(s[i][j] - log_sum_exp(s[i]))
+        column = math.exp(s[i][j] - log_sum_exp([s[k][j] for k in range(n)]))
+        pull = (g[i] * (row - (i == j)) + g[j] * (column - (i == j))) / 2.0 / temperature
+        x_bar[i] += pull * y[j]
+        y_bar[j] += pull * x[i]
+    return x_bar, y_bar
 
 
 def elastic_net_backward(
@@ -192,6 +221,8 @@ BACKWARD: dict[str, Callable] = {
     "focal": partial(entries_backward, focal_slopes),
     "hinge": partial(entries_backward, hinge_slopes),
     "kl_divergence": partial(vectors_backward, kl_slopes),
+    "js_divergence": partial(vectors_backward, js_slopes),
+    "info_nce": info_nce_backward,
     "cosine_similarity": cosine_similarity_backward,
     "cosine_distance": partial(vectors_backward, cosine_distance_slopes),
     "triplet": partial(vectors_backward, triplet_slopes),

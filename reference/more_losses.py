@@ -92,6 +92,16 @@ def kl_of(log_p: list[float], target: list[float]) -> float:
     return math.fsum(t * (math.log(t) - log) for log, t in pairs if t)
 
 
+def js_of(log_p: list[float], log_q: list[float]) -> float:
+    """The mean of KL(p | m) and KL(q | m)."""
+    total = 0.0
+    for log_a, log_b in zip(log_p, log_q, strict=True):
+        a, b = math.exp(log_a), math.exp(log_b)
+        m = (a + b) / 2.0
+        total += (a * math.log(a / m) if a else 0.0) + (b * math.log(b / m) if b else 0.0)
+    return total / 2.0
+
+
 def length(x: list[float]) -> float:
     """Euclidean length."""
     return math.sqrt(math.fsum(v * v for v in x))
@@ -126,6 +136,26 @@ def dice_of(p: list[float], target: list[float], *, smooth: float = 1.0) -> floa
     return 1.0 - top / (math.fsum(p) + math.fsum(target) + smooth)
 
 
+def log_sum_exp(values: list[float]) -> float:
+    """log(sum exp(v))."""
+    most = max(values)
+    return most + math.log(math.fsum(math.exp(v - most) for v in values))
+
+
+def info_nce(
+    x: ArrayLike, y: ArrayLike, *, temperature: float = 0.07, reduction: str = "mean"
+) -> Array:
+    """-log of the share of the pair (i, i) in its row, and in its column, averaged."""
+    x, y = float64(x), float64(y)
+    n = len(x)
+    s = [[float(np.sum(x[i] * y[j])) / temperature for j in range(n)] for i in range(n)]
+    losses = np.empty(n)
+    for i in range(n):
+        row, column = log_sum_exp(s[i]), log_sum_exp([s[j][i] for j in range(n)])
+        losses[i] = (row - s[i][i] + column - s[i][i]) / 2.0
+    return reduce_examples(losses, reduction)
+
+
 def elastic_net(w: ArrayLike, *, l1: float = 1.0, l2: float = 1.0) -> Array:
     """l1 sum |w| + l2 / 2 sum w^2."""
     return float64(math.fsum(l1 * abs(v) + l2 / 2.0 * v * v for v in float64(w).ravel().tolist()))
@@ -153,6 +183,8 @@ DEFINITIONS: dict[str, Callable] = {
     "focal": partial(entries, scalar_focal),
     "hinge": partial(entries, scalar_hinge),
     "kl_divergence": partial(vectors, kl_of),
+    "js_divergence": partial(vectors, js_of),
+    "info_nce": info_nce,
     "cosine_similarity": cosine_similarity,
     "cosine_distance": partial(vectors, cosine_distance_of),
     "triplet": partial(vectors, triplet_of),

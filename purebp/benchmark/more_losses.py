@@ -1,10 +1,16 @@
 """The other losses, against optax and plain jnp."""
 
+import math
+from functools import partial
+from typing import Any
+
+import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array
 
-from purebp.benchmark.case import Case, normal, positive
+from purebp.benchmark.case import Case, Draw, normal, positive
 from purebp.losses import (
     binary_cross_entropy,
     cosine_distance,
@@ -15,6 +21,8 @@ from purebp.losses import (
     gaussian_nll,
     hinge,
     huber,
+    info_nce,
+    js_divergence,
     kl_divergence,
     l1_loss,
     log_cosh,
@@ -23,9 +31,20 @@ from purebp.losses import (
     triplet,
 )
 
+
+def log_probability(*shape: int) -> Draw:
+    """Logarithms of the softmax of normal values."""
+    return partial(_log_probability, shape)
+
+
+def _log_probability(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    return jax.nn.log_softmax(jnp.asarray(rng.standard_normal(shape, np.float32)))
+
+
 SMALL, LARGE = (64, 10), (1024, 1024)
 TWO = (normal(*SMALL), normal(*SMALL)), (normal(*LARGE), normal(*LARGE))
 LOGITS = (normal(*SMALL), positive(*SMALL)), (normal(*LARGE), positive(*LARGE))
+LOGS = (log_probability(*SMALL),) * 2, (log_probability(*LARGE),) * 2
 BOTH = (positive(*SMALL), positive(*SMALL)), (positive(*LARGE), positive(*LARGE))
 WEIGHTS = (normal(*SMALL),), (normal(*LARGE),)
 
@@ -69,6 +88,24 @@ def plain_dice(p: Array, target: Array) -> Array:
 
 def optax_kl_divergence(log_p: Array, target: Array) -> Array:
     return jnp.mean(optax.kl_divergence(log_p, target))
+
+
+def plain_js_divergence(log_p: Array, log_q: Array) -> Array:
+    middle = jnp.logaddexp(log_p, log_q) - math.log(2)
+    both = optax.losses.kl_divergence_with_log_targets(middle, log_p)
+    return jnp.mean(both + optax.losses.kl_divergence_with_log_targets(middle, log_q)) / 2
+
+
+def optax_info_nce(x: Array, y: Array) -> Array:
+    scores, pairs = x @ y.T / 0.07, jnp.arange(x.shape[0])
+    cross_entropy = optax.softmax_cross_entropy_with_integer_labels
+    return jnp.mean(cross_entropy(scores, pairs) + cross_entropy(scores.T, pairs)) / 2
+
+
+def torch_info_nce(torch: Any, x: Any, y: Any) -> Any:
+    scores, pairs = x @ y.T / 0.07, torch.arange(x.shape[0])
+    cross_entropy = torch.nn.functional.cross_entropy
+    return (cross_entropy(scores, pairs) + cross_entropy(scores.T, pairs)) / 2
 
 
 def optax_cosine_distance(x: Array, y: Array) -> Array:
@@ -117,6 +154,16 @@ CASES = (
     Case(hinge, plain_hinge, "jnp.maximum", *TWO),
     Case(dice, plain_dice, "plain jnp", *BOTH),
     Case(kl_divergence, optax_kl_divergence, "optax.kl_divergence", *LOGITS),
+    Case(js_divergence, plain_js_divergence, "optax.kl_divergence", *LOGS),
+    Case(
+        info_nce,
+        optax_info_nce,
+        "optax.softmax_cross_entropy",
+        (normal(16, 8, scale=0.3), normal(16, 8, scale=0.3)),
+        (normal(1024, 256, scale=0.06), normal(1024, 256, scale=0.06)),
+        torch=torch_info_nce,
+        more_memory="temporaries: both softmaxes until they are added; autodiff saves them instead",
+    ),
     Case(cosine_similarity, optax.cosine_similarity, "optax.cosine_similarity", *TWO),
     Case(cosine_distance, optax_cosine_distance, "optax.cosine_distance", *TWO),
     Case(

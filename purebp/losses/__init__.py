@@ -18,10 +18,10 @@ from purebp.losses import (
 )
 from purebp.losses.binary import binary_cross_entropy, focal, hinge
 from purebp.losses.classification import softmax_cross_entropy, svm
-from purebp.losses.contrast import triplet
+from purebp.losses.contrast import info_nce, triplet
 from purebp.losses.ctc import ctc
 from purebp.losses.difference import gaussian_nll, huber, l1_loss, log_cosh, mse
-from purebp.losses.divergence import kl_divergence
+from purebp.losses.divergence import js_divergence, kl_divergence
 from purebp.losses.fused import fused_linear_cross_entropy
 from purebp.losses.overlap import dice
 from purebp.losses.penalties import elastic_net, l1, l2, max_norm
@@ -58,6 +58,8 @@ __all__ = [
     "half_squared_error",
     "hinge",
     "huber",
+    "info_nce",
+    "js_divergence",
     "kl_divergence",
     "l1",
     "l1_loss",

@@ -3,13 +3,18 @@
 from typing import NamedTuple
 
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float
 
+from purebp.compat import explicit_sharding
+from purebp.losses.classification import softmax_cross_entropy
+from purebp.losses.difference import check_entries
 from purebp.losses.reduction import (
     REDUCTIONS,
     Reduction,
     check_reduction,
     reduce_examples,
+    share_of,
     spread_over_examples,
 )
 from purebp.losses.similarity import inverse_norm
@@ -111,4 +116,100 @@ triplet = Op(
 )
 
 
-OPS = (triplet,)
+class InfoNceResiduals(NamedTuple):
+    """The vectors, and by how much each pair pulls: the sum for both sides, or one for each."""
+
+    x: Array
+    y: Array
+    rows: Array
+    columns: Array | None
+
+
+def info_nce_definition(
+    x: Float[Array, "n d"],
+    y: Float[Array, "n d"],
+    *,
+    temperature: float = 0.07,
+    reduction: Reduction = "mean",
+) -> Float[Array, "..."]:
+    """loss_i = cross-entropy of the pair (i, i), in row i and in column i of S = x y^T / T, halved.
+
+    Maths: with P and Q the softmax of S over its rows and its columns and g the cotangents:
+        S_bar_ij = (g_i P_ij + g_j Q_ij) / 2 for i != j; S_bar_ii = -g_i / 2 times the sum of the
+        others in row i of P and in column i of Q, for P_ii - 1 would cancel;
+        x_bar = S_bar y / T, y_bar = S_bar^T x / T. CLIP normalises x and y first.
+    Shapes: x, y (n, d); loss () or (n) without reduction, in nats.
+    Residuals: x, y and P + Q with the diagonal as above: g is the same for all pairs. Without
+        reduction P and Q, which different g multiply.
+    Kinks: none.
+    Raises: ShapeError if the shapes differ, OptionError unless the temperature is above 0.
+    Source: van den Oord 2018, "Contrastive predictive coding"; Radford et al. 2021, "Learning
+        transferable visual models from natural language supervision", figure 3.
+    """
+    scores, pairs = _scores(x, y, temperature), jnp.arange(x.shape[0])
+    losses = [
+        softmax_cross_entropy.definition(side, pairs, reduction="none")
+        for side in (scores, scores.T)
+    ]
+    return reduce_examples((losses[0] + losses[1]) / 2, reduction).astype(jnp.result_type(x, y))
+
+
+def _scores(x: Array, y: Array, temperature: float) -> Array:
+    return jnp.matmul(widen(x), widen(y).T, out_sharding=explicit_sharding(x)) / temperature
+
+
+def _side(scores: Array, axis: int) -> tuple[Array, Array]:
+    """Of each pair the cross-entropy along one axis, and the softmax less 1 for the pairs."""
+    n = scores.shape[0]
+    pairs = jnp.arange(n)[:, None] == jnp.arange(n)
+    largest = lax.stop_gradient(jnp.max(scores, axis=axis, keepdims=True, initial=-jnp.inf))
+    gaps = scores - largest
+    terms = jnp.where(pairs, 0, jnp.exp(gaps))
+    others = jnp.sum(terms, axis=axis, keepdims=True)
+    right = jnp.sum(jnp.where(pairs, gaps, 0), axis=axis, keepdims=True)
+    own = jnp.exp(right)
+    likely = own >= others
+    near = jnp.log1p(others / jnp.where(likely, own, 1))
+    losses = jnp.where(likely, near, jnp.log(own + others) - right)
+    return losses.reshape(-1), jnp.where(pairs, -others, terms) / (own + others)
+
+
+def info_nce_fwd(
+    x: Array, y: Array, *, temperature: float = 0.07, reduction: Reduction = "mean"
+) -> tuple[Array, InfoNceResiduals]:
+    scores = _scores(x, y, temperature)
+    by_row, rows = _side(scores, 1)
+    by_column, columns = _side(scores, 0)
+    loss = reduce_examples((by_row + by_column) / 2, reduction).astype(jnp.result_type(x, y))
+    if reduction == "none":
+        return loss, InfoNceResiduals(x, y, rows, columns)
+    return loss, InfoNceResiduals(x, y, rows + columns, None)
+
+
+def info_nce_bwd(
+    res: InfoNceResiduals, loss_bar: Array, *, temperature: float, reduction: Reduction
+) -> tuple[Array, Array]:
+    x, y, pull, columns = res
+    share = share_of(loss_bar, x.shape[:1], reduction) / (2 * temperature)
+    if columns is not None:
+        pull, share = share[:, None] * pull + share * columns, 1
+    x_bar = share * jnp.matmul(pull, widen(y), out_sharding=explicit_sharding(x))
+    y_bar = share * jnp.matmul(pull.T, widen(x), out_sharding=explicit_sharding(y))
+    return x_bar.astype(x.dtype), y_bar.astype(y.dtype)
+
+
+def check_info_nce(x: Array, y: Array, *, temperature: float, reduction: str) -> None:
+    """Raise for an unknown reduction, and unless the temperature is above 0."""
+    check_entries("info_nce", reduction=reduction, temperature=temperature)
+
+
+info_nce = Op(
+    info_nce_fwd,
+    info_nce_bwd,
+    definition=info_nce_definition,
+    options={"temperature": (0.5,), "reduction": REDUCTIONS},
+    check=check_info_nce,
+    tolerance=conditioned("e^(S - max) magnifies the rounding of S", pooled=True),
+)
+
+OPS = (triplet, info_nce)

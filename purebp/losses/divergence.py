@@ -1,4 +1,4 @@
-"""The divergence between two distributions over the last axis."""
+"""Divergences between two distributions over the last axis."""
 
 from functools import partial
 from typing import NamedTuple
@@ -10,7 +10,8 @@ from jaxtyping import Array, Float
 from purebp.losses.difference import check_entries
 from purebp.losses.reduction import REDUCTIONS, Reduction, reduce_examples, spread_over_examples
 from purebp.numerics import widen
-from purebp.op import POSITIVE, Op, conditioned
+from purebp.op import POSITIVE, Op, between, conditioned
+from purebp.residuals import Spec, spec_of
 
 
 class KlResiduals(NamedTuple):
@@ -68,4 +69,77 @@ kl_divergence = Op(
 )
 
 
-OPS = (kl_divergence,)
+class JsResiduals(NamedTuple):
+    left: Array
+    right: Array
+    log_p: Spec
+    log_q: Spec
+
+
+def js_divergence_definition(
+    log_p: Float[Array, "*batch v"],
+    log_q: Float[Array, "*batch v"],
+    *,
+    reduction: Reduction = "mean",
+) -> Float[Array, "..."]:
+    """loss = (KL(p | m) + KL(q | m)) / 2 with m = (p + q) / 2: symmetric, at most ln 2.
+
+    Maths: with d = ln q - ln p: ln p - ln m = -ln((1 + e^d) / 2) = a(d), ln q - ln m = a(-d);
+        loss = sum_j (p a(d) + q a(-d)) / 2, log_p_bar = loss_bar p a(d) / 2,
+        log_q_bar = loss_bar q a(-d) / 2: the gradient of ln m cancels.
+    Shapes: log_p, log_q (*batch, v), log-probabilities; loss () or (*batch), in nats.
+    Residuals: p a(d) / 2 and q a(-d) / 2, the terms of the sum: they are the slopes too.
+    Kinks: none; where p or q is 0 its slope is 0.
+    Raises: ShapeError if the shapes differ, OptionError for an unknown reduction.
+    Source: Lin 1991, "Divergence measures based on the Shannon entropy".
+    """
+    p, q = widen(log_p), widen(log_q)
+    d = jnp.where((p == -jnp.inf) & (q == -jnp.inf), 0, q - p)
+    terms = _weighed(p, _to_middle(d)) + _weighed(q, _to_middle(-d))
+    losses = jnp.sum(terms, axis=-1) / 2
+    return reduce_examples(losses, reduction).astype(jnp.result_type(log_p, log_q))
+
+
+def _to_middle(d: Array) -> Array:
+    """a(d) = -ln((1 + e^d) / 2), near -d / 2 for small d."""
+    size = jnp.where(d < 0, -d, d)
+    return -jnp.where(d < 0, 0, d) - jnp.log1p(jnp.expm1(-size) / 2)
+
+
+def _weighed(log: Array, factor: Array) -> Array:
+    """e^log * factor, 0 where the probability is 0."""
+    zero = log == -jnp.inf
+    return jnp.where(zero, 0, jnp.exp(log) * jnp.where(zero, 0, factor))
+
+
+def js_divergence_fwd(
+    log_p: Array, log_q: Array, *, reduction: Reduction = "mean"
+) -> tuple[Array, JsResiduals]:
+    p, q = widen(log_p), widen(log_q)
+    d = jnp.where((p == -jnp.inf) & (q == -jnp.inf), 0, q - p)
+    near = jnp.log1p(jnp.expm1(-jnp.abs(d)) / 2)  # a(d) and a(-d) are -near, one of them less |d|
+    left = _weighed(p, -near - jnp.maximum(d, 0)) / 2
+    right = _weighed(q, -near - jnp.maximum(-d, 0)) / 2
+    losses = jnp.sum(left + right, axis=-1)
+    loss = reduce_examples(losses, reduction).astype(jnp.result_type(log_p, log_q))
+    return loss, JsResiduals(left, right, spec_of(log_p), spec_of(log_q))
+
+
+def js_divergence_bwd(
+    res: JsResiduals, loss_bar: Array, *, reduction: Reduction
+) -> tuple[Array, Array]:
+    share = spread_over_examples(loss_bar, res.log_p.shape[:-1], reduction)
+    return (share * res.left).astype(res.log_p.dtype), (share * res.right).astype(res.log_q.dtype)
+
+
+js_divergence = Op(
+    js_divergence_fwd,
+    js_divergence_bwd,
+    definition=js_divergence_definition,
+    options={"reduction": REDUCTIONS},
+    domains={"log_p": between(-8, 0), "log_q": between(-8, 0)},
+    check=partial(check_entries, "js_divergence"),
+    tolerance=conditioned("ln q - ln p cancels where p and q are near each other", pooled=True),
+)
+
+OPS = (kl_divergence, js_divergence)

@@ -14,6 +14,8 @@ from purebp.losses import (
     dice,
     focal,
     huber,
+    info_nce,
+    js_divergence,
     kl_divergence,
     l1_loss,
     log_cosh,
@@ -71,6 +73,33 @@ def test_distributions_with_zeros() -> None:
     target = jnp.array([0.25, 0.75, 0.0])
     assert np.isfinite(kl_divergence(log_p, target))
     np.testing.assert_allclose(gradient(kl_divergence, log_p, target), [-0.25, -0.75, 0])
+
+
+def test_js_divergence_is_symmetric_and_at_most_ln_2() -> None:
+    log_p, log_q = jnp.log(jnp.array([[0.5, 0.5, 0.0], [0.0, 0.0, 1.0]]))
+    assert js_divergence(log_p, log_q) == pytest.approx(np.log(2))
+    assert js_divergence(log_p, log_p) == 0
+    np.testing.assert_allclose(gradient(js_divergence, log_p, log_q), [np.log(2) / 4] * 2 + [0])
+    other = jnp.log(jnp.array([0.2, 0.7, 0.1]))
+    assert js_divergence(log_p, other) == js_divergence(other, log_p)
+
+
+def test_js_divergence_of_neighbours_keeps_its_gradient() -> None:
+    log_p = jnp.log(jnp.array([0.25, 0.75]))
+    log_q = log_p.at[0].add(2.0**-12)
+    p, q = np.exp(np.float64(log_p)), np.exp(np.float64(log_q))
+    exact = p * np.log(2 * p / (p + q)) / 2
+    np.testing.assert_allclose(gradient(js_divergence, log_p, log_q), exact, rtol=1e-6)
+
+
+def test_pairs_that_are_found_keep_their_gradient() -> None:
+    x = 10 * jnp.eye(2)  # logits 100 and 0: the softmax is 1 - e^-100
+    x_bar = gradient(info_nce.with_options(temperature=1.0), x / 2, x / 2)
+    exact = 5 * np.exp(-25.0) / 2
+    np.testing.assert_allclose(x_bar, [[-exact, exact], [exact, -exact]], rtol=1e-6)
+    assert info_nce(x[:1], x[:1]) == 0
+    shuffled = info_nce(x, x[::-1], temperature=1.0)
+    assert shuffled == pytest.approx(100)
 
 
 def test_vectors_of_length_zero_have_gradient_zero() -> None:
