@@ -17,6 +17,7 @@ from reference import (
     backward_losses,
     backward_more_losses,
     backward_recurrent,
+    backward_scans,
 )
 
 BACKWARD: dict[str, Callable] = {
@@ -28,4 +29,5 @@ BACKWARD: dict[str, Callable] = {
     **backward_losses.BACKWARD,
     **backward_more_losses.BACKWARD,
     **backward_recurrent.BACKWARD,
+    **backward_scans.BACKWARD,
 }

@@ -25,6 +25,7 @@ from reference import lines as plain_lines
 from reference import losses as plain_losses
 from reference import more_losses as plain_more_losses
 from reference import recurrent as plain_recurrent
+from reference import scans as plain_scans
 from reference.backward import BACKWARD
 from reference.precise import MP
 from reference.precise import PRECISE as PRECISE_REST
@@ -48,6 +49,7 @@ FORWARD: Loops = {
     **plain_losses.DEFINITIONS,
     **plain_more_losses.DEFINITIONS,
     **plain_recurrent.DEFINITIONS,
+    **plain_scans.DEFINITIONS,
     "identity": np.asarray,
 }
 BACK: Loops = {**BACKWARD, "identity": identity_backward}

@@ -14,6 +14,7 @@ from purebp.benchmark import (
     more_losses,
     norms,
     recurrent,
+    scans,
     sequence,
 )
 from purebp.benchmark.case import Case
@@ -33,6 +34,7 @@ CASES: tuple[Case, ...] = (
     *sequence.CASES,
     *recurrent.CASES,
     *gates.CASES,
+    *scans.CASES,
 )
 
 

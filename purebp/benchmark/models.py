@@ -12,9 +12,19 @@ from jaxtyping import Array
 from purebp.benchmark.case import Case, Inputs, first_params, integers, normal
 from purebp.benchmark.layers import flax_layer_norm
 from purebp.benchmark.recurrent import scan_lstm
+from purebp.benchmark.scans import scan_selective
 from purebp.benchmark.sequence import rotate_half
 from purebp.losses import softmax_cross_entropy
-from purebp.models import char_lstm, conv_net, gpt, llama, n_layer_net, two_layer_net, with_loss
+from purebp.models import (
+    char_lstm,
+    conv_net,
+    gpt,
+    llama,
+    mamba,
+    n_layer_net,
+    two_layer_net,
+    with_loss,
+)
 from purebp.models.model import Model
 
 
@@ -103,6 +113,28 @@ def plain_llama(params: Any, tokens: Array, labels: Array) -> Any:
     return cross_entropy(scores, labels), ({}, scores)
 
 
+def plain_mamba(params: Any, tokens: Array, labels: Array) -> Any:
+    """Mamba with `lax.scan` over time and the grouped convolution of lax."""
+    table = params["tokens"]["table"]
+    x = table[tokens]
+    for index in range(1, sum(name.startswith("mamba") for name in params) + 1):
+        layer = params[f"mamba{index}"]
+        u, z = jnp.split(plain_rms_norm(x, layer["gamma"]) @ layer["w_in"], 2, axis=-1)
+        kernel, (features, taps) = layer["w_conv"].T[:, None], layer["w_conv"].shape
+        numbers = ("NWC", "WIO", "NWC")
+        u = lax.conv_general_dilated(
+            u, kernel, (1,), [(taps - 1, 0)], None, None, numbers, features
+        )
+        u = jax.nn.silu(u + layer["b_conv"])
+        rank, states = layer["w_delta"].shape[0], layer["log_a"].shape[1]
+        low, b, c = jnp.split(u @ layer["w_x"], (rank, rank + states), axis=-1)
+        delta = jax.nn.softplus(low @ layer["w_delta"] + layer["b_delta"])
+        y = scan_selective(u, delta, -jnp.exp(layer["log_a"]), b, c, layer["direct"])
+        x = x + (y * jax.nn.silu(z)) @ layer["w_out"]
+    scores = plain_rms_norm(x, params["norm"]["gamma"]) @ table.T
+    return cross_entropy(scores, labels), ({}, scores)
+
+
 def torch_cross_entropy(torch: Any, scores: Any, labels: Any) -> Any:
     return torch.nn.functional.cross_entropy(scores, labels.long())
 
@@ -172,6 +204,7 @@ def step_case(model: Model, plain: Any, torch: Any, batch: int, train: bool = Fa
 CHAR_LSTM = char_lstm(256, 64, 128)
 GPT = gpt(256, 128, width=128, heads=4, depth=4)
 LLAMA = llama(256, 128, width=128, heads=4, shared=2, depth=4, hidden=352)
+MAMBA = mamba(256, 128, width=128, depth=4)
 
 CASES = (
     step_case(
@@ -208,6 +241,13 @@ CASES = (
         "plain JAX, jax.nn and optax",
         (first_params(LLAMA), *[integers(1, 8, below=256)] * 2),
         (first_params(LLAMA), *[integers(16, 128, below=256)] * 2),
+    ),
+    Case(
+        with_loss(MAMBA, softmax_cross_entropy),
+        plain_mamba,
+        "plain JAX, lax.scan and optax",
+        (first_params(MAMBA), *[integers(1, 8, below=256)] * 2),
+        (first_params(MAMBA), *[integers(4, 128, below=256)] * 2),
     ),
     step_case(
         conv_net((3, 32, 32), 10, filters=(32, 64)), plain_conv_net, torch_conv_net, batch=64

@@ -23,6 +23,7 @@ from purebp.layers.reshape import flatten
 from purebp.layers.resize import pixel_shuffle, upsample
 from purebp.layers.response_norm import local_response_norm
 from purebp.layers.rms_norm import l2_normalize, rms_norm
+from purebp.layers.selective_scan import selective_scan
 
 OPS = (
     affine,
@@ -56,6 +57,7 @@ OPS = (
     *recurrent.OPS,
     dot_product_attention,
     multi_head_attention,
+    selective_scan,
 )
 
 __all__ = [
@@ -95,5 +97,6 @@ __all__ = [
     "rnn",
     "rnn_step",
     "rope",
+    "selective_scan",
     "upsample",
 ]

@@ -1,6 +1,7 @@
 """Models: whole networks. Their backward pass is that of their layers, in reverse."""
 
 from purebp.models import dense, images, loss, recurrent, transformer
+from purebp.models import mamba as mamba_
 from purebp.models import resnet as resnet_
 from purebp.models.alexnet import alexnet
 from purebp.models.dense import linear_classifier, n_layer_net, two_layer_net
@@ -8,6 +9,7 @@ from purebp.models.images import conv_net, lenet5
 from purebp.models.inspection import dead_relus, gradient_norms, layer_outputs
 from purebp.models.layer import Layer, Weight
 from purebp.models.loss import LossAux, with_loss
+from purebp.models.mamba import MambaModel, mamba
 from purebp.models.model import Model
 from purebp.models.recurrent import RecurrentModel, char_lstm
 from purebp.models.residual import Residual
@@ -21,12 +23,14 @@ OPS = (
     *loss.OPS,
     *recurrent.OPS,
     *transformer.OPS,
+    *mamba_.OPS,
 )
 
 __all__ = [
     "OPS",
     "Layer",
     "LossAux",
+    "MambaModel",
     "Model",
     "RecurrentModel",
     "Residual",
@@ -41,6 +45,7 @@ __all__ = [
     "lenet5",
     "linear_classifier",
     "llama",
+    "mamba",
     "n_layer_net",
     "resnet",
     "two_layer_net",

@@ -60,7 +60,7 @@ def variants(target: Target) -> tuple[Variant, ...]:
                 break
     if not accepted:
         raise TargetError(f"{target.name}: its function does not run: {reason}")
-    return tuple(accepted)
+    return tuple(dict.fromkeys(accepted))
 
 
 def cases_of(variant: Variant) -> st.SearchStrategy[Case]:

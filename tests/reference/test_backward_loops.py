@@ -13,12 +13,13 @@ from reference import (
     losses,
     more_losses,
     recurrent,
+    scans,
 )
 from reference.backward import BACKWARD
 from reference.backward_convolutions import conv2d_backward_as_convolutions
 from reference.numerical import numerical_gradient
 
-MODULES = (gates, elementwise, activations, layers, losses, more_losses, recurrent, lines)
+MODULES = (gates, elementwise, activations, layers, losses, more_losses, recurrent, lines, scans)
 DEFINITIONS = {name: f for module in MODULES for name, f in module.DEFINITIONS.items()}
 LENGTHS = np.array([0, 3])
 METHODS = ("nearest", "bilinear")
@@ -38,6 +39,12 @@ def recurrent_weights(blocks):
     """h0, w_x, w_h and b of a recurrent layer: three features, two units."""
     columns = 2 * blocks
     return normal(2, 2), normal(3, columns), normal(2, columns, seed=1), normal(columns)
+
+
+def scan_inputs():
+    """u, delta, a, b and c of a selective scan: two features, three states."""
+    steps = normal(2, 4, 2), positive(2, 4, 2)
+    return *steps, -positive(2, 3), normal(2, 4, 3), normal(2, 4, 3, seed=1)
 
 
 # (op, arguments, options): no entry lies within 1e-5 of a kink.
@@ -236,6 +243,7 @@ CASES = [
     ),
     ("lstm", (normal(2, 3, 3), normal(2, 2, seed=3), *recurrent_weights(4), np.array([0, 2])), {}),
     ("gru", (normal(2, 3, 3), *recurrent_weights(3), normal(2), np.array([2, 3])), {}),
+    *(("selective_scan", (*scan_inputs(), *d), {}) for d in ((), (normal(2),))),
 ]
 
 
