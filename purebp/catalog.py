@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from purebp import activations, gates, layers, losses, models
+from purebp import activations, gates, layers, linalg, losses, models
 from purebp.errors import UnknownOpError
 from purebp.op import Op
 
@@ -13,6 +13,7 @@ FAMILIES: Mapping[str, tuple[Op, ...]] = MappingProxyType(
     {
         "gates": gates.OPS,
         "activations": activations.OPS,
+        "linalg": linalg.OPS,
         "layers": layers.OPS,
         "losses": losses.OPS,
         "models": models.OPS,
@@ -32,7 +33,7 @@ OPS: Mapping[str, Op] = _by_name(FAMILIES)
 
 
 def families() -> Mapping[str, tuple[Op, ...]]:
-    """The ops by family: gates, activations, layers, losses, models."""
+    """The ops by family: gates, activations, linalg, layers, losses, models."""
     return FAMILIES
 
 

@@ -38,7 +38,7 @@ class Domain(NamedTuple):
     """What an argument may be: real, positive, nonzero, an index below an axis, a PRNG key.
 
     Or a mask of booleans, or between two bounds. Or fixed: it is not differentiated, and keeps
-    the value of the example.
+    the value of the example. Or a matrix with properties (the last two axes), see below.
     """
 
     kind: str = "real"
@@ -49,6 +49,9 @@ class Domain(NamedTuple):
 
 REAL, POSITIVE, NONZERO, KEY = Domain("real"), Domain("positive"), Domain("nonzero"), Domain("key")
 FIXED, MASK = Domain("fixed"), Domain("mask")
+FULL_RANK = Domain("full rank")  # a well conditioned matrix, its singular values apart
+SYMMETRIC = Domain("symmetric")  # eigenvalues of both signs, apart
+SPD = Domain("spd")  # symmetric, positive eigenvalues, some of them equal in one of the patterns
 
 
 def index_below(axis: str) -> Domain:

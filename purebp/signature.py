@@ -48,7 +48,7 @@ class ArraySpec(NamedTuple):
         if "prng_key" in self.dtypes:
             return "a PRNG key"
         if "float32" in self.dtypes:
-            return "a floating dtype"
+            return "a floating dtype" if "bfloat16" in self.dtypes else "float32 or float64"
         if "int32" in self.dtypes:
             return "an integer dtype"
         return " or ".join(self.dtypes)
@@ -152,7 +152,8 @@ def _fitting_spec(op: str, parameter: Parameter, value: Any) -> ArraySpec:
             return spec
     name, kind = parameter.name, parameter.specs[0].kind
     fix = ""
-    if kind == "a floating dtype" and jnp.issubdtype(value.dtype, jnp.integer):
+    narrow = kind == "float32 or float64" and jnp.issubdtype(value.dtype, jnp.floating)
+    if narrow or ("float" in kind and jnp.issubdtype(value.dtype, jnp.integer)):
         fix = f"; convert it, for example {name}.astype(jnp.float32)"
     if kind == "a PRNG key":
         fix = "; make one with jax.random.key(0)"

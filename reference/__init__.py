@@ -3,7 +3,7 @@
 NumPy and float64 only (mpmath in `precise`). Nothing here imports purebp or JAX, and nothing
 here is shipped with purebp: to go unseen, a mistake has to be made twice, in two styles.
 
-    gates, activations, layers, norms, sequence, recurrent, losses    the formulas: DEFINITIONS
+    gates, activations, linalg, layers, norms, sequence, recurrent, losses    the formulas
     backward                              the textbook backward passes: BACKWARD
     numerical                             the numerical gradient by central differences
     precise                               scalar functions and slopes with 50 digits: PRECISE

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from purebp import activations, gates, layers, losses
+from purebp import activations, gates, layers, linalg, losses
 from purebp.compat import enable_x64, jit_once
 from purebp.gates import sigmoid
 from purebp.op import Op
@@ -21,6 +21,7 @@ from reference import activations as plain_activations
 from reference import elementwise as plain_elementwise
 from reference import gates as plain_gates
 from reference import layers as plain_layers
+from reference import linalg as plain_linalg
 from reference import lines as plain_lines
 from reference import losses as plain_losses
 from reference import more_losses as plain_more_losses
@@ -31,7 +32,8 @@ from reference.precise import MP
 from reference.precise import PRECISE as PRECISE_REST
 from reference.precise_gates import INTERVALS, PRECISE_GATES
 
-OPS = {op.name: op for op in (*gates.OPS, *activations.OPS, *layers.OPS, *losses.OPS)}
+FAMILIES = (gates, activations, linalg, layers, losses)
+OPS = {op.name: op for family in FAMILIES for op in family.OPS}
 PATTERNS = ("normal", "ties", "tails")
 Loops = Mapping[str, Callable[..., Any]]
 
@@ -44,6 +46,7 @@ FORWARD: Loops = {
     **plain_gates.DEFINITIONS,
     **plain_elementwise.DEFINITIONS,
     **plain_activations.DEFINITIONS,
+    **plain_linalg.DEFINITIONS,
     **plain_layers.DEFINITIONS,
     **plain_lines.DEFINITIONS,
     **plain_losses.DEFINITIONS,

@@ -28,6 +28,7 @@ from purebp.gates import (
     std,
     tanh,
 )
+from purebp.linalg import det
 from purebp.losses import binary_cross_entropy, cosine_distance, triplet
 from reference.precise import MP, PRECISE
 from reference.precise_gates import PRECISE_GATES
@@ -108,6 +109,14 @@ ROWS = (
         (NAN, NAN, 1.0),
         (0.0, 0.0, 1.0),
         "a masked start",
+    ),
+    Row(
+        det,
+        (((0, 0, 0, 0), (0, 2, 0, 0), (0, 0, 3, 0), (0, 0, 0, 4)),),
+        jnp.linalg.det,
+        np.zeros((4, 4)),
+        np.diag([24.0, 0, 0, 0]),
+        "a pivot is 0, and not the last one",
     ),
     Row(
         triplet,

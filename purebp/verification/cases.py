@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from purebp.errors import PurebpError, TargetError
 from purebp.op import Domain
 from purebp.signature import ArraySpec, Dim, Parameter
+from purebp.verification.matrices import MATRICES, matrix_values
 from purebp.verification.target import Target
 
 PATTERNS = ("normal", "ties", "wide", "tails")
@@ -232,6 +233,8 @@ def _make_array(
         return jnp.asarray(rng.integers(0, sizes[domain.below], shape), jnp.int32)
     if domain.kind == "mask":
         return jnp.asarray(rng.random(shape) < 0.6)
+    if domain.kind in MATRICES:
+        return jnp.asarray(matrix_values(rng, shape, domain.kind, case.pattern), jnp.float32)
     return jnp.asarray(_values(rng, shape, domain, case.pattern), jnp.float32)
 
 

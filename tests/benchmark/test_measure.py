@@ -31,7 +31,7 @@ def covered(name: str) -> bool:
     return any(case.op.name.startswith(name) for case in CASES)
 
 
-@pytest.mark.parametrize("family", ["activations", "layers", "losses", "models"])
+@pytest.mark.parametrize("family", ["activations", "linalg", "layers", "losses", "models"])
 def test_every_op_that_is_more_than_a_gate_has_a_row(family: str) -> None:
     names = {op.name for op in FAMILIES[family]}
     assert {name for name in names if not covered(name)} <= set(WITHOUT_ROW)

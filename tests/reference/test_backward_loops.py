@@ -9,6 +9,7 @@ from reference import (
     elementwise,
     gates,
     layers,
+    linalg,
     lines,
     losses,
     more_losses,
@@ -19,7 +20,18 @@ from reference.backward import BACKWARD
 from reference.backward_convolutions import conv2d_backward_as_convolutions
 from reference.numerical import numerical_gradient
 
-MODULES = (gates, elementwise, activations, layers, losses, more_losses, recurrent, lines, scans)
+MODULES = (
+    gates,
+    elementwise,
+    activations,
+    layers,
+    losses,
+    more_losses,
+    recurrent,
+    lines,
+    scans,
+    linalg,
+)
 DEFINITIONS = {name: f for module in MODULES for name, f in module.DEFINITIONS.items()}
 LENGTHS = np.array([0, 3])
 METHODS = ("nearest", "bilinear")
@@ -33,6 +45,12 @@ def normal(*shape, seed=0):
 
 def positive(*shape, seed=0):
     return np.random.default_rng([seed, *shape]).uniform(0.5, 2.0, size=shape)
+
+
+def spd(*shape):
+    """Symmetric positive definite matrices."""
+    x = normal(*shape)
+    return x @ np.swapaxes(x, -1, -2) + np.eye(shape[-1])
 
 
 def recurrent_weights(blocks):
@@ -244,6 +262,13 @@ CASES = [
     ("lstm", (normal(2, 3, 3), normal(2, 2, seed=3), *recurrent_weights(4), np.array([0, 2])), {}),
     ("gru", (normal(2, 3, 3), *recurrent_weights(3), normal(2), np.array([2, 3])), {}),
     *(("selective_scan", (*scan_inputs(), *d), {}) for d in ((), (normal(2),))),
+    ("cholesky", (spd(2, 3, 3),), {}),
+    *(
+        ("triangular_solve", (spd(3, 3), normal(3, 2)), options)
+        for options in ({}, {"lower": False, "unit_diagonal": True}, {"transpose": True})
+    ),
+    ("solve", (normal(2, 3, 3), normal(2, 3, 2)), {}),
+    *((name, (normal(2, 3, 3),), {}) for name in ("inv", "det", "slogdet")),
 ]
 
 

@@ -1,0 +1,106 @@
+"""What the ops on matrices share: their dtypes, transposes, products, triangles, solves.
+
+A matrix is the last two axes of an array; the axes before are a batch of matrices.
+"""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import AbstractDtype, Array
+
+from purebp.numerics import full_product
+
+if TYPE_CHECKING:
+    from typing import Annotated as Wide  # type: ignore[reportUnusedImport]  # exported
+else:
+
+    class Wide(AbstractDtype):
+        """float32 or float64: there are no factorisations in 16 bits."""
+
+        dtypes = ("float32", "float64")
+
+
+def transposed(a: Array) -> Array:
+    """The last two axes swapped."""
+    return jnp.swapaxes(a, -1, -2)
+
+
+def product(a: Array, *others: Array) -> Array:
+    """a b c ..., from the left."""
+    for b in others:
+        a = full_product(a, b)
+    return a
+
+
+def symmetrized(a: Array) -> Array:
+    """(a + a^T) / 2."""
+    return (a + transposed(a)) / 2
+
+
+def eye_like(a: Array) -> Array:
+    """The identity, with as many columns as a, for each matrix of the batch."""
+    return jnp.broadcast_to(jnp.eye(a.shape[-1], dtype=a.dtype), (*a.shape[:-1], a.shape[-1]))
+
+
+def halved_triangle(a: Array) -> Array:
+    """The lower triangle of a with half of its diagonal: a symmetric change, seen from below."""
+    half = jnp.tril(jnp.ones(a.shape[-2:], a.dtype)) - jnp.eye(a.shape[-1], dtype=a.dtype) / 2
+    return a * half
+
+
+def triangle_solve(
+    t: Array,
+    b: Array,
+    *,
+    lower: bool = True,
+    transpose: bool = False,
+    unit_diagonal: bool = False,
+    left: bool = True,
+) -> Array:
+    """op(t)^-1 b, or b op(t)^-1 from the right, for one triangle of t."""
+    return lax.linalg.triangular_solve(
+        t,
+        b,
+        left_side=left,
+        lower=lower,
+        transpose_a=transpose,
+        unit_diagonal=unit_diagonal,
+    )
+
+
+class Factors(NamedTuple):
+    """P a = L U: both triangles in one matrix, and the rows of a in the order of P a."""
+
+    lu: Array
+    permutation: Array
+
+
+def factors_of(a: Array) -> Factors:
+    """LU with partial pivoting."""
+    return signed_factors_of(a)[0]
+
+
+def signed_factors_of(a: Array) -> tuple[Factors, Array]:
+    """The factors, and the sign of the permutation: -1 to the number of rows swapped."""
+    lu, pivots, permutation = lax.linalg.lu(a)
+    swapped = pivots != jnp.arange(pivots.shape[-1], dtype=pivots.dtype)
+    sign = 1 - 2 * (jnp.sum(swapped, axis=-1) % 2)
+    return Factors(lu, permutation), sign.astype(a.dtype)
+
+
+def solve_with(factors: Factors, b: Array) -> Array:
+    """a^-1 b = U^-1 L^-1 P b."""
+    lu, permutation = factors
+    rows = jnp.take_along_axis(b, permutation[..., None], axis=-2)
+    below = triangle_solve(lu, rows, unit_diagonal=True)
+    return triangle_solve(lu, below, lower=False)
+
+
+def solve_transposed_with(factors: Factors, b: Array) -> Array:
+    """a^-T b = P^T L^-T U^-T b."""
+    lu, permutation = factors
+    above = triangle_solve(lu, b, lower=False, transpose=True)
+    rows = triangle_solve(lu, above, transpose=True, unit_diagonal=True)
+    back = jnp.argsort(permutation, axis=-1)
+    return jnp.take_along_axis(rows, back[..., None], axis=-2)
