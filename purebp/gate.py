@@ -20,11 +20,12 @@ class Gate(Op):
     """The op of one node of the graph: a function and one pullback for each operand.
 
     A pullback takes the cotangent of the output and whatever it names: an operand, `<operand>_spec`
-    (shape and dtype only), the output (any other name), or an option. What the pullbacks name is
-    what `fwd` saves. The pullback of integers and booleans returns None. Broadcasting is undone
-    here, once, for every gate. `forward` is how the
-    output is computed where that is not by the definition. `primitive` is the name of the lax
-    primitive whose rule this is, if it is one.
+    (shape and dtype only), an option, `aux` (the second of two outputs), or the output (any other
+    name). What the pullbacks name is what `fwd` saves. The pullback of integers and booleans
+    returns None. An operand may be a tuple of arrays, and then so are its spec and its cotangent;
+    where the output is a tuple, so is the cotangent that comes in. Broadcasting is undone here,
+    once, for every gate. `forward` is how the output is computed where that is not by the
+    definition. `primitive` is the name of the lax primitive whose rule this is, if it is one.
     """
 
     primitive: str | None
@@ -79,8 +80,10 @@ def _gate_forward(forward: Function, plan: _Plan, *operands: Any, **options: Any
     out = forward(*operands, **options)
     wanted = {name for names in plan.takes for name in names if not name.endswith("_spec")}
     values = dict(zip(plan.operands, operands, strict=True))
+    if "aux" in wanted:
+        values["aux"] = out[1]
     saved = {name: values.get(name, out) for name in sorted(wanted - plan.options)}
-    return out, (saved, tuple(spec_of(operand) for operand in operands))
+    return out, (saved, tuple(jax.tree.map(spec_of, operand) for operand in operands))
 
 
 def _gate_backward(plan: _Plan, res: Any, y_bar: Any, **options: Any) -> tuple[Any, ...]:
@@ -88,9 +91,16 @@ def _gate_backward(plan: _Plan, res: Any, y_bar: Any, **options: Any) -> tuple[A
     known = {**saved, **options}
     known |= {f"{name}_spec": spec for name, spec in zip(plan.operands, specs, strict=True)}
     return tuple(
-        unbroadcast(rule(y_bar, **{name: known[name] for name in names}), spec)
+        _fit(rule(y_bar, **{name: known[name] for name in names}), spec)
         for rule, names, spec in zip(plan.pullbacks, plan.takes, specs, strict=True)
     )
+
+
+def _fit(x_bar: Any, spec: Any) -> Any:
+    """A cotangent shaped like its operand, which may be a tuple."""
+    if isinstance(spec, Spec) or x_bar is None:
+        return unbroadcast(x_bar, spec)
+    return tuple(unbroadcast(bar, each) for bar, each in zip(x_bar, spec, strict=True))
 
 
 def unbroadcast(x_bar: jax.Array | None, spec: Spec) -> jax.Array | None:

@@ -4,6 +4,7 @@ Autodiff has no part in this: the numbers come from formulas that were written t
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import jax
@@ -25,6 +26,7 @@ from reference import linalg as plain_linalg
 from reference import lines as plain_lines
 from reference import losses as plain_losses
 from reference import more_losses as plain_more_losses
+from reference import moves
 from reference import recurrent as plain_recurrent
 from reference import scans as plain_scans
 from reference.backward import BACKWARD
@@ -53,9 +55,14 @@ FORWARD: Loops = {
     **plain_more_losses.DEFINITIONS,
     **plain_recurrent.DEFINITIONS,
     **plain_scans.DEFINITIONS,
+    **{name: partial(moves.forward, sources) for name, sources in moves.SOURCES.items()},
     "identity": np.asarray,
 }
-BACK: Loops = {**BACKWARD, "identity": identity_backward}
+BACK: Loops = {
+    **BACKWARD,
+    **{name: partial(moves.backward, sources) for name, sources in moves.SOURCES.items()},
+    "identity": identity_backward,
+}
 
 
 def test_every_op_has_a_reference() -> None:
@@ -74,17 +81,22 @@ def for_loops(op: Op, args: tuple[Any, ...], settings: Mapping[str, Any]) -> tup
         keep, shape = jnp.float32(1 - settings["rate"]), x.shape
         shape = shape[:1] if op.name == "drop_path" else shape
         return np.asarray(x), np.asarray(jax.random.bernoulli(key, keep, shape))
-    return tuple(None if arg is None else np.asarray(arg) for arg in args)
+    return jax.tree.map(np.asarray, args)
 
 
 def assert_agree(came: Any, expected: Any) -> None:
     """Equal trees, shapes and numbers. The loops add in another order, hence the tolerance."""
-    for a, b in zip(came, expected, strict=True):
+    pairs = zip(each_leaf(came), each_leaf(expected), strict=True)
+    for a, b in pairs:
         assert (a is None) == (b is None)
         if b is not None:
             assert a.dtype == np.float64
             assert a.shape == b.shape
             np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-13 * np.max(np.abs(b), initial=1))
+
+
+def each_leaf(tree: Any) -> list[Any]:
+    return jax.tree.leaves(tree, is_leaf=lambda leaf: leaf is None)
 
 
 def check_op(op: Op, forward: Loops = FORWARD, backward: Loops = BACK) -> int:

@@ -100,7 +100,8 @@ def test_every_op_keeps_the_dtype(name: str, dtype: str) -> None:
         check_dtypes(OPS[name], (dtype,))
         _, args = cases_of(OPS[name])[0]
         y = jax.eval_shape(OPS[name], *in_dtypes(args, (dtype,)))
-        assert {str(leaf.dtype) for leaf in jax.tree.leaves(y) if is_floating(leaf)} == {dtype}
+        found = {str(leaf.dtype) for leaf in jax.tree.leaves(y) if is_floating(leaf)}
+        assert found == {dtype} or name == "cast"
 
 
 @pytest.mark.parametrize("dtype", SIXTEEN)

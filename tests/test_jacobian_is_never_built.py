@@ -18,6 +18,7 @@ from purebp.gates import OPS as GATES
 from purebp.gates import branch, dot, matmul, mul, sigmoid
 from purebp.op import MASK
 from reference.worked_examples import JACOBIAN_SIZES
+from tests.moving import MOVING
 
 BATCH, FEATURES = 100, 4096
 FLOAT32 = 4
@@ -25,7 +26,9 @@ FLOAT32 = 4
 # temporary ones. The Jacobian would be 409600 of them.
 ARRAYS = 8
 
-ELEMENTWISE = [op for op in (*GATES, *ACTIVATIONS) if op not in (matmul, dot, branch)]
+ELEMENTWISE = [
+    op for op in (*GATES, *ACTIVATIONS) if op not in (matmul, dot, branch) and op.name not in MOVING
+]
 
 
 def peak_bytes(function: Callable[..., Any], *args: Any) -> int:

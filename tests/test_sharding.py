@@ -3,6 +3,7 @@
 The batch is sharded, the weights are replicated; the gradients are those of one device.
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -191,7 +192,11 @@ BATCHED = {
     *("h0", "c0", "h", "c", "lengths", "targets", "logit_lengths", "label_lengths"),
     *("q", "k", "v"),
 }
-BATCHED_HERE = {"selective_scan": {"u", "delta", "b", "c"}}
+WHOLE = ("broadcast_to", "tile", "unstack", "pad")  # their options or JAX refuse a sharded axis
+BATCHED_HERE: dict[str, set[str]] = {
+    "selective_scan": {"u", "delta", "b", "c"},
+    **{name: set[str]() for name in WHOLE},
+}
 
 
 def cotangent_like(leaf: Any) -> Any:
@@ -202,18 +207,25 @@ def cotangent_like(leaf: Any) -> Any:
 @pytest.mark.parametrize("name", [name for name in OPS if name not in MODELS])
 def test_every_cotangent_is_sharded_like_its_argument(name: str) -> None:
     """On an Explicit mesh the sharding is part of the type, so that tracing is enough."""
-    op, batched = OPS[name], BATCHED_HERE.get(name, BATCHED)
+    op, split = OPS[name], BATCHED_HERE.get(name, BATCHED)
     mesh = make_mesh(AxisType.Explicit)
     args = make_args(target := make_target(op), Case(variants(target)[0], "normal", "normal", 0))
-    given = []
-    for parameter, arg in zip(op.signature.parameters, args, strict=True):
-        if arg is None or jnp.issubdtype(arg.dtype, jax.dtypes.prng_key):
-            given.append(arg)
-            continue
-        split = arg.ndim > 0 and (parameter.name in batched or name in ALL_SPLIT)
-        shape = (8 * arg.shape[0], *arg.shape[1:]) if split else arg.shape
-        spec = NamedSharding(mesh, P("data") if split else P())
-        given.append(jax.ShapeDtypeStruct(shape, arg.dtype, sharding=spec))
+
+    def given(arg: Any, batched: bool) -> Any:
+        if jnp.issubdtype(arg.dtype, jax.dtypes.prng_key):
+            return arg
+        batched = batched and arg.ndim > 0
+        shape = (8 * arg.shape[0], *arg.shape[1:]) if batched else arg.shape
+        spec = NamedSharding(mesh, P("data") if batched else P())
+        return jax.ShapeDtypeStruct(shape, arg.dtype, sharding=spec)
+
+    for index, parameter in enumerate(op.signature.parameters):
+        batched = name in ALL_SPLIT or parameter.name in split
+        args = (
+            *args[:index],
+            jax.tree.map(partial(given, batched=batched), args[index]),
+            *args[index + 1 :],
+        )
 
     def check(*args: Any) -> Any:
         y, pull = jax.vjp(op, *args)
@@ -227,7 +239,7 @@ def test_every_cotangent_is_sharded_like_its_argument(name: str) -> None:
         return y
 
     with jax.set_mesh(mesh):
-        jax.eval_shape(check, *given)
+        jax.eval_shape(check, *args)
 
 
 def test_the_sharding_is_part_of_the_type_on_explicit_meshes_only() -> None:

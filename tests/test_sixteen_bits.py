@@ -21,6 +21,7 @@ from purebp import Op, PurebpError
 from purebp.catalog import families
 from purebp.compat import enable_x64, jit_once
 from reference.precise_gates import INTERVALS
+from tests.moving import MOVING
 
 DTYPES: dict[str, Any] = {"bfloat16": ml_dtypes.bfloat16, "float16": np.float16}
 MODULES = (jax.nn, lax, jnp)
@@ -47,7 +48,7 @@ OPS = {
     op.name: op
     for family in ("gates", "activations")
     for op in families()[family]
-    if op.name not in WITHOUT_TRUTH and is_elementwise(op)
+    if op.name not in MOVING | WITHOUT_TRUTH.keys() and is_elementwise(op)
 }
 
 

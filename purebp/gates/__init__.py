@@ -2,6 +2,7 @@
 
 from purebp.gates import (
     arithmetic,
+    casting,
     comparison,
     copying,
     cumulative,
@@ -10,12 +11,16 @@ from purebp.gates import (
     extreme,
     hyperbolic,
     linalg,
+    padding,
+    pieces,
     powers,
     reduction,
+    shape,
     special,
     trigonometric,
 )
 from purebp.gates.arithmetic import add, div, mul, neg, reciprocal, sqrt, square, sub
+from purebp.gates.casting import cast, reduce_precision
 from purebp.gates.comparison import abs, clamp, max, min, where
 from purebp.gates.copying import branch, identity
 from purebp.gates.cumulative import cumlogsumexp, cummax, cummin, cumprod, cumsum
@@ -24,8 +29,19 @@ from purebp.gates.exponential import exp, exp2, expm1, log, log1p, sigmoid, tanh
 from purebp.gates.extreme import reduce_max, reduce_min
 from purebp.gates.hyperbolic import acosh, asinh, atanh, cosh, sinh
 from purebp.gates.linalg import dot, matmul
+from purebp.gates.padding import pad, slice
+from purebp.gates.pieces import concatenate, split, stack, unstack
 from purebp.gates.powers import cbrt, integer_pow, pow, rsqrt
 from purebp.gates.reduction import logsumexp, mean, prod, sum
+from purebp.gates.shape import (
+    broadcast_to,
+    expand_dims,
+    reshape,
+    rev,
+    squeeze,
+    tile,
+    transpose,
+)
 from purebp.gates.special import bessel_i0e, bessel_i1e, digamma, erf, erf_inv, erfc, lgamma
 from purebp.gates.trigonometric import acos, asin, atan, atan2, cos, sin, tan
 
@@ -43,6 +59,10 @@ OPS = (
     *cumulative.OPS,
     *linalg.OPS,
     *copying.OPS,
+    *casting.OPS,
+    *shape.OPS,
+    *pieces.OPS,
+    *padding.OPS,
 )
 
 __all__ = [
@@ -59,8 +79,11 @@ __all__ = [
     "bessel_i0e",
     "bessel_i1e",
     "branch",
+    "broadcast_to",
+    "cast",
     "cbrt",
     "clamp",
+    "concatenate",
     "cos",
     "cosh",
     "cumlogsumexp",
@@ -76,6 +99,7 @@ __all__ = [
     "erfc",
     "exp",
     "exp2",
+    "expand_dims",
     "expm1",
     "identity",
     "integer_pow",
@@ -90,22 +114,33 @@ __all__ = [
     "mul",
     "neg",
     "norm",
+    "pad",
     "pow",
     "prod",
     "reciprocal",
     "reduce_max",
     "reduce_min",
+    "reduce_precision",
+    "reshape",
+    "rev",
     "rsqrt",
     "sigmoid",
     "sin",
     "sinh",
+    "slice",
+    "split",
     "sqrt",
     "square",
+    "squeeze",
+    "stack",
     "std",
     "sub",
     "sum",
     "tan",
     "tanh",
+    "tile",
+    "transpose",
+    "unstack",
     "var",
     "where",
 ]
