@@ -6,7 +6,7 @@ from typing import Any, cast
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.sharding import AxisType
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 enable_x64 = jax.enable_x64
 
@@ -66,3 +66,14 @@ def jit_once(function: Callable[..., Any]) -> Callable[..., Any]:
     """`jax.jit` for a program that runs a few times only: it is compiled fast, not to be fast."""
     options = {"xla_backend_optimization_level": 0}
     return cast(Callable[..., Any], jax.jit(function, compiler_options=options))
+
+
+def unsharded(x: jax.Array) -> jax.Array:
+    """x whole on every device, where its sharding is part of its type; else x."""
+    sharding = explicit_sharding(x)
+    return x if sharding is None else reshard(x, NamedSharding(sharding.mesh, PartitionSpec()))
+
+
+def reshard(x: jax.Array, sharding: Any) -> jax.Array:
+    """x with a sharding that `explicit_sharding` gave, None for none."""
+    return x if sharding is None else cast(jax.Array, jax.sharding.reshard(x, sharding))

@@ -16,6 +16,7 @@ from reference import (
     backward_linalg,
     backward_lines,
     backward_losses,
+    backward_mixture,
     backward_more_losses,
     backward_recurrent,
     backward_scans,
@@ -32,4 +33,5 @@ BACKWARD: dict[str, Callable] = {
     **backward_more_losses.BACKWARD,
     **backward_recurrent.BACKWARD,
     **backward_scans.BACKWARD,
+    **backward_mixture.BACKWARD,
 }

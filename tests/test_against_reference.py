@@ -25,6 +25,7 @@ from reference import layers as plain_layers
 from reference import linalg as plain_linalg
 from reference import lines as plain_lines
 from reference import losses as plain_losses
+from reference import mixture as plain_mixture
 from reference import more_losses as plain_more_losses
 from reference import moves
 from reference import recurrent as plain_recurrent
@@ -56,6 +57,7 @@ FORWARD: Loops = {
     **plain_recurrent.DEFINITIONS,
     **plain_scans.DEFINITIONS,
     **{name: partial(moves.forward, sources) for name, sources in moves.SOURCES.items()},
+    **plain_mixture.DEFINITIONS,
     "identity": np.asarray,
 }
 BACK: Loops = {

@@ -11,6 +11,7 @@ from purebp.benchmark import (
     layers,
     linalg,
     losses,
+    mixture,
     models,
     more_losses,
     norms,
@@ -37,6 +38,7 @@ CASES: tuple[Case, ...] = (
     *recurrent.CASES,
     *gates.CASES,
     *scans.CASES,
+    *mixture.CASES,
 )
 
 

@@ -11,6 +11,7 @@ from jaxtyping import Array
 
 from purebp.benchmark.case import Case, Inputs, first_params, integers, normal
 from purebp.benchmark.layers import flax_layer_norm
+from purebp.benchmark.mixture import ragged_mixture
 from purebp.benchmark.recurrent import scan_lstm
 from purebp.benchmark.scans import scan_selective
 from purebp.benchmark.sequence import rotate_half
@@ -21,6 +22,7 @@ from purebp.models import (
     gpt,
     llama,
     mamba,
+    moe,
     n_layer_net,
     two_layer_net,
     with_loss,
@@ -109,6 +111,23 @@ def plain_llama(params: Any, tokens: Array, labels: Array) -> Any:
         layer = params[f"mlp{index}"]
         h = plain_rms_norm(x, layer["gamma"])
         x = x + (jax.nn.silu(h @ layer["w_gate"]) * (h @ layer["w_up"])) @ layer["w_down"]
+    scores = plain_rms_norm(x, params["norm"]["gamma"]) @ params["head"]["table"].T
+    return cross_entropy(scores, labels), ({}, scores)
+
+
+def plain_moe(params: Any, tokens: Array, labels: Array) -> Any:
+    """Mixtral with the attention of jax.nn, and tokens sorted for `lax.ragged_dot`."""
+    x = params["tokens"]["table"][tokens]
+    for index in range(1, sum(name.startswith("experts") for name in params) + 1):
+        layer = params[f"attention{index}"]
+        h = plain_rms_norm(x, layer["gamma"])
+        q, k, v = (jnp.einsum("btd,dhe->bthe", h, layer[f"w_{each}"]) for each in "qkv")
+        o = jax.nn.dot_product_attention(rotate_half(q), rotate_half(k), v, is_causal=True)
+        x = x + jnp.einsum("bthe,hem->btm", o, layer["w_o"])
+        layer = params[f"experts{index}"]
+        rows = plain_rms_norm(x, layer["gamma"]).reshape(-1, x.shape[-1])
+        weights = (layer[each] for each in ("router", "w_gate", "w_up", "w_down"))
+        x = x + ragged_mixture(rows, *weights).reshape(x.shape)
     scores = plain_rms_norm(x, params["norm"]["gamma"]) @ params["head"]["table"].T
     return cross_entropy(scores, labels), ({}, scores)
 
@@ -204,6 +223,7 @@ def step_case(model: Model, plain: Any, torch: Any, batch: int, train: bool = Fa
 CHAR_LSTM = char_lstm(256, 64, 128)
 GPT = gpt(256, 128, width=128, heads=4, depth=4)
 LLAMA = llama(256, 128, width=128, heads=4, shared=2, depth=4, hidden=352)
+MOE = moe(256, 128, width=128, heads=4, shared=2, depth=4, hidden=176)
 MAMBA = mamba(256, 128, width=128, depth=4)
 
 CASES = (
@@ -241,6 +261,14 @@ CASES = (
         "plain JAX, jax.nn and optax",
         (first_params(LLAMA), *[integers(1, 8, below=256)] * 2),
         (first_params(LLAMA), *[integers(16, 128, below=256)] * 2),
+    ),
+    Case(
+        with_loss(MOE, softmax_cross_entropy),
+        plain_moe,
+        "plain JAX, jax.nn, lax.ragged_dot and optax",
+        (first_params(MOE), *[integers(1, 8, below=256)] * 2),
+        (first_params(MOE), *[integers(8, 128, below=256)] * 2),
+        more_memory="rows that fill up each expert's blocks",
     ),
     Case(
         with_loss(MAMBA, softmax_cross_entropy),

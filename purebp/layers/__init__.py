@@ -14,6 +14,7 @@ from purebp.layers.embedding import embedding
 from purebp.layers.fully_connected import fully_connected
 from purebp.layers.group_norm import group_norm, instance_norm
 from purebp.layers.linear import affine
+from purebp.layers.mixture import mixture_of_experts
 from purebp.layers.multi_head import multi_head_attention
 from purebp.layers.norm import batch_norm, batch_norm_eval, layer_norm
 from purebp.layers.pool import avg_pool, max_pool
@@ -58,6 +59,7 @@ OPS = (
     dot_product_attention,
     multi_head_attention,
     selective_scan,
+    mixture_of_experts,
 )
 
 __all__ = [
@@ -91,6 +93,7 @@ __all__ = [
     "lstm",
     "lstm_step",
     "max_pool",
+    "mixture_of_experts",
     "multi_head_attention",
     "pixel_shuffle",
     "rms_norm",

@@ -26,6 +26,7 @@ from purebp.losses.fused import fused_linear_cross_entropy
 from purebp.losses.overlap import dice
 from purebp.losses.penalties import elastic_net, l1, l2, max_norm
 from purebp.losses.regression import half_squared_error
+from purebp.losses.routing import load_balance
 from purebp.losses.similarity import cosine_distance, cosine_similarity
 from purebp.losses.soft import soft_cross_entropy
 
@@ -42,6 +43,7 @@ OPS = (
     *similarity.OPS,
     *contrast.OPS,
     *penalties.OPS,
+    load_balance,
 )
 
 __all__ = [
@@ -64,6 +66,7 @@ __all__ = [
     "l1",
     "l1_loss",
     "l2",
+    "load_balance",
     "log_cosh",
     "max_norm",
     "mse",

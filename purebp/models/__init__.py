@@ -1,10 +1,11 @@
 """Models: whole networks. Their backward pass is that of their layers, in reverse."""
 
-from purebp.models import dense, images, loss, recurrent, transformer
+from purebp.models import dense, experts, images, loss, recurrent, transformer
 from purebp.models import mamba as mamba_
 from purebp.models import resnet as resnet_
 from purebp.models.alexnet import alexnet
 from purebp.models.dense import linear_classifier, n_layer_net, two_layer_net
+from purebp.models.experts import moe
 from purebp.models.images import conv_net, lenet5
 from purebp.models.inspection import dead_relus, gradient_norms, layer_outputs
 from purebp.models.layer import Layer, Weight
@@ -24,6 +25,7 @@ OPS = (
     *recurrent.OPS,
     *transformer.OPS,
     *mamba_.OPS,
+    *experts.OPS,
 )
 
 __all__ = [
@@ -46,6 +48,7 @@ __all__ = [
     "linear_classifier",
     "llama",
     "mamba",
+    "moe",
     "n_layer_net",
     "resnet",
     "two_layer_net",

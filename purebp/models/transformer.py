@@ -118,7 +118,7 @@ def gpt(
     check_sizes(name, vocabulary=vocabulary, context=context, **sizes)
     if width % heads:
         raise OptionError(f"{name}: width is {width}, expected a multiple of the {heads} heads")
-    each, hidden, narrow = width // heads, width * expansion, SPREAD / math.sqrt(2 * depth)
+    each, hidden, narrow = width // heads, width * expansion, _narrow(depth)
     norm = {"gamma": Weight((width,), centre=1.0), "beta": Weight((width,))}
     inputs = {f"w_{part}": Weight((width, heads, each), SPREAD) for part in "qkv"}
     biases = {f"b_{part}": Weight((heads, each)) for part in "qkv"}
@@ -141,6 +141,29 @@ def gpt(
     layers.append(Layer("norm", layer_norm, norm))
     layers.append(Layer("head", unembed, shares={"table": ("tokens", "table")}))
     return Model(name, layers, (context,), tokens=True, doc=gpt.__doc__)
+
+
+def attention_weights(
+    name: str, width: int, heads: int, shared: int, depth: int
+) -> dict[str, Weight]:
+    """What `attend_turned` learns; raises unless the heads fit the width and each other."""
+    if width % (2 * heads):
+        raise OptionError(f"{name}: width is {width}, expected a multiple of 2 * {heads} heads")
+    if heads % shared:
+        raise OptionError(f"{name}: heads is {heads}, expected a multiple of the {shared} shared")
+    each = width // heads
+    return {
+        "gamma": Weight((width,), centre=1.0),
+        "w_q": Weight((width, heads, each), SPREAD),
+        "w_k": Weight((width, shared, each), SPREAD),
+        "w_v": Weight((width, shared, each), SPREAD),
+        "w_o": Weight((heads, each, width), _narrow(depth)),
+    }
+
+
+def _narrow(depth: int) -> float:
+    """The spread of what is added to x, smaller for more blocks."""
+    return SPREAD / math.sqrt(2 * depth)
 
 
 def llama(
@@ -170,19 +193,8 @@ def llama(
     name = "llama"
     sizes = {"width": width, "heads": heads, "shared": shared, "depth": depth, "hidden": hidden}
     check_sizes(name, vocabulary=vocabulary, context=context, **sizes)
-    if width % (2 * heads):
-        raise OptionError(f"{name}: width is {width}, expected a multiple of 2 * {heads} heads")
-    if heads % shared:
-        raise OptionError(f"{name}: heads is {heads}, expected a multiple of the {shared} shared")
-    each, narrow = width // heads, SPREAD / math.sqrt(2 * depth)
+    attention, narrow = attention_weights(name, width, heads, shared, depth), _narrow(depth)
     norm = {"gamma": Weight((width,), centre=1.0)}
-    attention = {
-        **norm,
-        "w_q": Weight((width, heads, each), SPREAD),
-        "w_k": Weight((width, shared, each), SPREAD),
-        "w_v": Weight((width, shared, each), SPREAD),
-        "w_o": Weight((heads, each, width), narrow),
-    }
     mlp = {
         **norm,
         "w_gate": Weight((width, hidden), SPREAD),

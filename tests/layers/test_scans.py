@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from purebp.benchmark.scans import associative_selective, selective_inputs
+from purebp.compat import jit_once
 from purebp.errors import OptionError
 from purebp.layers import selective_scan
 
@@ -26,7 +27,7 @@ def test_the_pieces_change_nothing_and_an_associative_scan_agrees():
     args = arrays(2, 7, 3, 2)
     y_bar = jnp.cos(jnp.arange(42.0)).reshape(2, 7, 3)
 
-    @jax.jit
+    @jit_once
     def all_ways(args):
         wanted, pull = jax.vjp(associative_selective, *args)
         pieces = [both_passes(y_bar, *args, block=block) for block in (1, 3, 64)]

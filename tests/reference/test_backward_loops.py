@@ -12,6 +12,7 @@ from reference import (
     linalg,
     lines,
     losses,
+    mixture,
     more_losses,
     recurrent,
     scans,
@@ -31,6 +32,7 @@ MODULES = (
     lines,
     scans,
     linalg,
+    mixture,
 )
 DEFINITIONS = {name: f for module in MODULES for name, f in module.DEFINITIONS.items()}
 LENGTHS = np.array([0, 3])
@@ -63,6 +65,12 @@ def scan_inputs():
     """u, delta, a, b and c of a selective scan: two features, three states."""
     steps = normal(2, 4, 2), positive(2, 4, 2)
     return *steps, -positive(2, 3), normal(2, 4, 3), normal(2, 4, 3, seed=1)
+
+
+def expert_inputs():
+    """x, the router and three experts with two features."""
+    weights = normal(3, 2, 2), normal(3, 2, 2, seed=1), normal(3, 2, 2, seed=2)
+    return normal(4, 2), normal(2, 3), *weights
 
 
 # (op, arguments, options): no entry lies within 1e-5 of a kink.
@@ -261,6 +269,11 @@ CASES = [
     ),
     ("lstm", (normal(2, 3, 3), normal(2, 2, seed=3), *recurrent_weights(4), np.array([0, 2])), {}),
     ("gru", (normal(2, 3, 3), *recurrent_weights(3), normal(2), np.array([2, 3])), {}),
+    *(
+        ("mixture_of_experts", expert_inputs(), {"top": top, "renormalize": top == 2})
+        for top in (1, 2)
+    ),
+    *(("load_balance", (normal(3, 4),), {"top": top}) for top in (1, 2)),
     *(("selective_scan", (*scan_inputs(), *d), {}) for d in ((), (normal(2),))),
     ("cholesky", (spd(2, 3, 3),), {}),
     *(
