@@ -46,6 +46,18 @@ def upsample_backward(
     return (x_bar,)
 
 
+def patches_backward(args: Arguments, y_bar: Array, *, size: Pair = 4) -> tuple[Array]:
+    """The gradients go back to where the values came from."""
+    x, y_bar, (p, q) = float64(args[0]), float64(y_bar), pair(size)
+    x_bar = np.empty(x.shape)
+    columns = x.shape[3] // q
+    for n, patch, entry in np.ndindex(y_bar.shape):
+        (i, j), (channel, place) = divmod(patch, columns), divmod(entry, p * q)
+        a, b = divmod(place, q)
+        x_bar[n, channel, i * p + a, j * q + b] = y_bar[n, patch, entry]
+    return (x_bar,)
+
+
 def pixel_shuffle_backward(args: Arguments, y_bar: Array, *, factor: int = 2) -> tuple[Array]:
     """The gradients go back to where the values came from."""
     x, y_bar = float64(args[0]), float64(y_bar)
@@ -94,6 +106,7 @@ BACKWARD: dict[str, Callable] = {
     "global_avg_pool": global_avg_pool_backward,
     "adaptive_avg_pool": adaptive_avg_pool_backward,
     "upsample": upsample_backward,
+    "patches": patches_backward,
     "pixel_shuffle": pixel_shuffle_backward,
     "local_response_norm": local_response_norm_backward,
     "drop_path": drop_path_backward,

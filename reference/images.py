@@ -64,6 +64,20 @@ def upsample(x: ArrayLike, *, scale: Pair = 2, method: str = "nearest") -> Array
     return y
 
 
+def patches(x: ArrayLike, *, size: Pair = 4) -> Array:
+    """y[n, i * (w / q) + j, (c * p + a) * q + b] = x[n, c, i * p + a, j * q + b].
+
+    Shapes: (n, c, h, w) -> (n, h / p * w / q, c * p * q).
+    """
+    x, (p, q) = float64(x), pair(size)
+    n, c, h, w = x.shape
+    y = np.empty((n, (h // p) * (w // q), c * p * q))
+    for image, channel, row, column in np.ndindex(x.shape):
+        (i, a), (j, b) = divmod(row, p), divmod(column, q)
+        y[image, i * (w // q) + j, (channel * p + a) * q + b] = x[image, channel, row, column]
+    return y
+
+
 def pixel_shuffle(x: ArrayLike, *, factor: int = 2) -> Array:
     """y[n, c, i * r + a, j * r + b] = x[n, c * r * r + a * r + b, i, j].
 
@@ -112,6 +126,7 @@ DEFINITIONS: dict[str, Callable] = {
     "global_avg_pool": global_avg_pool,
     "adaptive_avg_pool": adaptive_avg_pool,
     "upsample": upsample,
+    "patches": patches,
     "pixel_shuffle": pixel_shuffle,
     "local_response_norm": local_response_norm,
     "drop_path": drop_path,

@@ -13,6 +13,7 @@ from purebp.layers import (
     drop_path,
     global_avg_pool,
     local_response_norm,
+    patches,
     pixel_shuffle,
     upsample,
 )
@@ -58,6 +59,16 @@ def lax_local_response_norm(x: Array) -> Array:
 def plain_drop_path(x: Array, key: Array) -> Array:
     keep = jax.random.bernoulli(key, 0.5, (len(x), 1, 1, 1))
     return jnp.where(keep, x / 0.5, 0)
+
+
+def plain_patches(x: Array) -> Array:
+    n, c, h, w = x.shape
+    cut = x.reshape(n, c, h // 4, 4, w // 4, 4)
+    return jnp.einsum("ncipjq->nijcpq", cut).reshape(n, h * w // 16, c * 16)
+
+
+def torch_patches(torch: Any, x: Any) -> Any:
+    return torch.nn.functional.unfold(x, 4, stride=4).mT
 
 
 def torch_global_avg_pool(torch: Any, x: Any) -> Any:
@@ -106,6 +117,9 @@ CASES = (
     Case(
         pixel_shuffle, plain_pixel_shuffle, "transpose", (SMALL,), (LARGE,),
         torch=torch_pixel_shuffle, single=True,
+    ),
+    Case(
+        patches, plain_patches, "transpose", (SMALL,), (LARGE,), torch=torch_patches, single=True,
     ),
     Case(
         local_response_norm, lax_local_response_norm, "lax.reduce_window", (SMALL,), (LARGE,),

@@ -74,23 +74,25 @@ def plain_char_lstm(params: Any, tokens: Array, labels: Array) -> Any:
     return cross_entropy(scores, labels), ({"lstm1": {"h": h, "c": c}}, scores)
 
 
+def plain_block(x: Array, attention: Any, mlp: Any, *, is_causal: bool) -> Array:
+    h = flax_layer_norm(x, attention["gamma"], attention["beta"])
+    q, k, v = (
+        jnp.einsum("btd,dhe->bthe", h, attention[f"w_{each}"]) + attention[f"b_{each}"]
+        for each in "qkv"
+    )
+    o = jax.nn.dot_product_attention(q, k, v, is_causal=is_causal)
+    x = x + jnp.einsum("bthe,hem->btm", o, attention["w_o"]) + attention["b_o"]
+    h = flax_layer_norm(x, mlp["gamma"], mlp["beta"])
+    h = jax.nn.gelu(h @ mlp["w_up"] + mlp["b_up"])
+    return x + h @ mlp["w_down"] + mlp["b_down"]
+
+
 def plain_gpt(params: Any, tokens: Array, labels: Array) -> Any:
     """GPT with flax's norms and the attention of jax.nn."""
     table = params["tokens"]["table"]
     x = table[tokens] + params["positions"]["table"][: tokens.shape[1]]
     for index in range(1, sum(name.startswith("mlp") for name in params) + 1):
-        layer = params[f"attention{index}"]
-        h = flax_layer_norm(x, layer["gamma"], layer["beta"])
-        q, k, v = (
-            jnp.einsum("btd,dhe->bthe", h, layer[f"w_{each}"]) + layer[f"b_{each}"]
-            for each in "qkv"
-        )
-        o = jax.nn.dot_product_attention(q, k, v, is_causal=True)
-        x = x + jnp.einsum("bthe,hem->btm", o, layer["w_o"]) + layer["b_o"]
-        layer = params[f"mlp{index}"]
-        h = flax_layer_norm(x, layer["gamma"], layer["beta"])
-        h = jax.nn.gelu(h @ layer["w_up"] + layer["b_up"])
-        x = x + h @ layer["w_down"] + layer["b_down"]
+        x = plain_block(x, params[f"attention{index}"], params[f"mlp{index}"], is_causal=True)
     scores = flax_layer_norm(x, params["norm"]["gamma"], params["norm"]["beta"]) @ table.T
     return cross_entropy(scores, labels), ({}, scores)
 

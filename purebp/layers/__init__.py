@@ -20,7 +20,7 @@ from purebp.layers.norm import batch_norm, batch_norm_eval, layer_norm
 from purebp.layers.pool import avg_pool, max_pool
 from purebp.layers.position import rope
 from purebp.layers.recurrent import gru, gru_step, lstm, lstm_step, rnn, rnn_step
-from purebp.layers.reshape import flatten
+from purebp.layers.reshape import flatten, patches
 from purebp.layers.resize import pixel_shuffle, upsample
 from purebp.layers.response_norm import local_response_norm
 from purebp.layers.rms_norm import l2_normalize, rms_norm
@@ -53,6 +53,7 @@ OPS = (
     dropout,
     drop_path,
     flatten,
+    patches,
     embedding,
     rope,
     *recurrent.OPS,
@@ -95,6 +96,7 @@ __all__ = [
     "max_pool",
     "mixture_of_experts",
     "multi_head_attention",
+    "patches",
     "pixel_shuffle",
     "rms_norm",
     "rnn",

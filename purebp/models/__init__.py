@@ -3,6 +3,7 @@
 from purebp.models import dense, experts, images, loss, recurrent, transformer
 from purebp.models import mamba as mamba_
 from purebp.models import resnet as resnet_
+from purebp.models import vit as vit_
 from purebp.models.alexnet import alexnet
 from purebp.models.dense import linear_classifier, n_layer_net, two_layer_net
 from purebp.models.experts import moe
@@ -16,6 +17,7 @@ from purebp.models.recurrent import RecurrentModel, char_lstm
 from purebp.models.residual import Residual
 from purebp.models.resnet import resnet
 from purebp.models.transformer import gpt, llama
+from purebp.models.vit import vit
 
 OPS = (
     *dense.OPS,
@@ -26,6 +28,7 @@ OPS = (
     *transformer.OPS,
     *mamba_.OPS,
     *experts.OPS,
+    *vit_.OPS,
 )
 
 __all__ = [
@@ -52,5 +55,6 @@ __all__ = [
     "n_layer_net",
     "resnet",
     "two_layer_net",
+    "vit",
     "with_loss",
 ]

@@ -91,6 +91,38 @@ add_positions = Op(positions_fwd, positions_bwd, positions_definition)
 unembed = Op(unembed_fwd, unembed_bwd, unembed_definition)
 
 
+def norm_weights(width: int) -> dict[str, Weight]:
+    """Those of layer norm."""
+    return {"gamma": Weight((width,), centre=1.0), "beta": Weight((width,))}
+
+
+def biased_attention(
+    width: int, heads: int, narrow: float, spread: float = SPREAD
+) -> dict[str, Weight]:
+    """Those of multi-head attention; `narrow` is the spread of what leaves a block."""
+    each = width // heads
+    inputs = {f"w_{part}": Weight((width, heads, each), spread) for part in "qkv"}
+    biases = {f"b_{part}": Weight((heads, each)) for part in "qkv"}
+    return {
+        **inputs,
+        **biases,
+        "w_o": Weight((heads, each, width), narrow),
+        "b_o": Weight((width,)),
+    }
+
+
+def mlp_weights(
+    width: int, hidden: int, narrow: float, spread: float = SPREAD
+) -> dict[str, Weight]:
+    """Those of the two affine layers of a block."""
+    return {
+        "w_up": Weight((width, hidden), spread),
+        "b_up": Weight((hidden,)),
+        "w_down": Weight((hidden, width), narrow),
+        "b_down": Weight((width,)),
+    }
+
+
 def gpt(
     vocabulary: int = 256,
     context: int = 128,
@@ -118,19 +150,10 @@ def gpt(
     check_sizes(name, vocabulary=vocabulary, context=context, **sizes)
     if width % heads:
         raise OptionError(f"{name}: width is {width}, expected a multiple of the {heads} heads")
-    each, hidden, narrow = width // heads, width * expansion, _narrow(depth)
-    norm = {"gamma": Weight((width,), centre=1.0), "beta": Weight((width,))}
-    inputs = {f"w_{part}": Weight((width, heads, each), SPREAD) for part in "qkv"}
-    biases = {f"b_{part}": Weight((heads, each)) for part in "qkv"}
-    outputs = {"w_o": Weight((heads, each, width), narrow), "b_o": Weight((width,))}
-    attention = norm | inputs | biases | outputs
-    mlp = {
-        **norm,
-        "w_up": Weight((width, hidden), SPREAD),
-        "b_up": Weight((hidden,)),
-        "w_down": Weight((hidden, width), narrow),
-        "b_down": Weight((width,)),
-    }
+    narrow = _narrow(depth)
+    norm = norm_weights(width)
+    attention = norm | biased_attention(width, heads, narrow)
+    mlp = norm | mlp_weights(width, width * expansion, narrow)
     layers = [
         Layer("tokens", embedding, {"table": Weight((vocabulary, width), SPREAD)}),
         Layer("positions", add_positions, {"table": Weight((context, width), SPREAD)}),

@@ -1,9 +1,9 @@
 """Recipes for the digits: model, epochs, learning rates, augmentation.
 
 They were chosen by cross-validation on the 1,347 training digits alone; the test digits chose
-nothing. AlexNet's come from one split of them, ResNet's were not searched for. The learning rate
-falls from its first value to 0 along half a cosine over the run. Only the nets of images move their
-images: by up to half a pixel, anew in each mini-batch.
+nothing. AlexNet's and ViT's come from one split of them, ResNet's were not searched for. The
+learning rate falls from its first value to 0 along half a cosine over the run. Only the nets of
+images move their images: by up to half a pixel, anew in each mini-batch.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,7 +13,16 @@ from typing import NamedTuple
 import optax
 
 from purebp.errors import OptionError
-from purebp.models import Model, alexnet, conv_net, lenet5, linear_classifier, resnet, two_layer_net
+from purebp.models import (
+    Model,
+    alexnet,
+    conv_net,
+    lenet5,
+    linear_classifier,
+    resnet,
+    two_layer_net,
+    vit,
+)
 from purebp.training.augment import shift_images
 from purebp.training.digits import CLASSES, SHAPE
 from purebp.training.loop import Augment
@@ -68,6 +77,11 @@ def small_resnet() -> Model:
     return resnet(SHAPE, CLASSES, filters=(16, 32, 64), blocks=1, large=False)
 
 
+def small_vit() -> Model:
+    """16 patches of 2 x 2 pixels, 2 blocks of 4 heads, 64 features."""
+    return vit(SHAPE, CLASSES, patch=2, width=64, heads=4, depth=2, expansion=2, spread=0.5)
+
+
 RECIPES: Mapping[str, Recipe] = {
     "linear": Recipe(linear, 40, {"sgd": 1.0, "momentum": 0.1, "adam": 0.01}, flat=True),
     "mlp": Recipe(mlp, 40, {"sgd": 0.3, "momentum": 0.1, "adam": 0.01}, flat=True),
@@ -78,6 +92,9 @@ RECIPES: Mapping[str, Recipe] = {
     ),
     "resnet": Recipe(
         small_resnet, 20, {"sgd": 0.1, "momentum": 0.03, "adam": 4e-3}, augment=shift_images
+    ),
+    "vit": Recipe(
+        small_vit, 30, {"sgd": 0.3, "momentum": 0.03, "adam": 2e-3}, augment=shift_images
     ),
 }
 

@@ -17,6 +17,7 @@ from purebp.layers import (
     drop_path,
     global_avg_pool,
     local_response_norm,
+    patches,
     pixel_shuffle,
     upsample,
 )
@@ -96,6 +97,13 @@ def test_pixel_shuffle_undoes_a_strided_cut():
             np.testing.assert_array_equal(y[:, 0, a::2, b::2], X[:, 2 * a + b])
 
 
+def test_patches_and_a_product_are_a_convolution():
+    w = jax.random.normal(KEYS[2], (5, 4, 2, 3))
+    product = patches(X, size=(2, 3)) @ w.reshape(5, -1).T
+    whole = conv2d(X, w, stride=(2, 3))
+    np.testing.assert_allclose(product, whole.reshape(2, 5, 6).swapaxes(1, 2), atol=1e-5)
+
+
 def test_a_response_norm_of_size_one_is_elementwise():
     options = {"size": 1, "alpha": 0.5, "beta": 0.5, "k": 1.0}
     y, x_bar = both(local_response_norm, X, **options)
@@ -131,6 +139,7 @@ def test_drop_path_keeps_or_drops_whole_examples():
         (lambda: upsample(X, method="cubic"), OptionError, "method is 'cubic', expected 'near"),
         (lambda: upsample(X, scale=0), OptionError, "scale is 0, expected"),
         (lambda: pixel_shuffle(X, factor=3), OptionError, "square divides the 4 channels"),
+        (lambda: patches(X), OptionError, "size is 4, expected one that divides the 6 rows"),
         (lambda: local_response_norm(X, size=4), OptionError, "size is 4, expected an odd"),
         (lambda: local_response_norm(X, k=0.0), OptionError, "k is 0.0 and alpha"),
         (lambda: drop_path(X, KEYS[0], rate=1.0), OptionError, "rate is 1.0, expected"),

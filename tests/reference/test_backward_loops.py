@@ -163,6 +163,7 @@ CASES = [
     ("global_avg_pool", (normal(2, 3, 2, 2),), {}),
     ("adaptive_avg_pool", (normal(1, 2, 5, 4),), {"size": (3, 2)}),
     *(("upsample", (normal(1, 2, 2, 3),), {"scale": (2, 3), "method": m}) for m in METHODS),
+    ("patches", (normal(2, 2, 4, 6),), {"size": (2, 3)}),
     ("pixel_shuffle", (normal(2, 8, 1, 3),), {}),
     ("local_response_norm", (normal(2, 4, 3),), {"size": 3, "alpha": 0.5}),
     ("drop_path", (normal(3, 2), np.array([1, 0, 1])), {"rate": 0.25}),
