@@ -19,6 +19,7 @@ from purebp.activations import (
     tanh,
 )
 from purebp.benchmark.case import Case, normal
+from purebp.benchmark.eager import functional, torch_function
 
 SMALL = (normal(32, 64, scale=2),)
 LARGE = (normal(1024, 3072, scale=2),)
@@ -36,65 +37,34 @@ def exact_gelu(x: Array) -> Array:
     return jax.nn.gelu(x, approximate=False)
 
 
-def torch_relu(torch: Any, x: Any) -> Any:
-    return torch.nn.functional.relu(x)
-
-
-def torch_leaky_relu(torch: Any, x: Any) -> Any:
-    return torch.nn.functional.leaky_relu(x)
-
-
-def torch_prelu(torch: Any, x: Any, alpha: Any) -> Any:
-    return torch.nn.functional.prelu(x, alpha)
-
-
-def torch_elu(torch: Any, x: Any) -> Any:
-    return torch.nn.functional.elu(x)
-
-
-def torch_swish(torch: Any, x: Any) -> Any:
-    return torch.nn.functional.silu(x)
-
-
-def torch_gelu(torch: Any, x: Any) -> Any:
-    return torch.nn.functional.gelu(x, approximate="tanh")
-
-
-def torch_exact_gelu(torch: Any, x: Any) -> Any:
-    return torch.nn.functional.gelu(x)
-
-
 def torch_maxout(torch: Any, x: Any) -> Any:
     return x.reshape(*x.shape[:-1], -1, 2).amax(dim=-1)
 
 
-def torch_softmax(torch: Any, x: Any) -> Any:
-    return torch.softmax(x, dim=-1)
-
-
-def torch_sigmoid(torch: Any, x: Any) -> Any:
-    return torch.sigmoid(x)
-
-
-def torch_tanh(torch: Any, x: Any) -> Any:
-    return torch.tanh(x)
-
-
 CASES = (
-    Case(relu, jax.nn.relu, "jax.nn.relu", SMALL, LARGE, torch=torch_relu),
-    Case(leaky_relu, jax.nn.leaky_relu, "jax.nn.leaky_relu", SMALL, LARGE, torch=torch_leaky_relu),
+    Case(relu, jax.nn.relu, "jax.nn.relu", SMALL, LARGE, torch=functional("relu")),
+    Case(
+        leaky_relu,
+        jax.nn.leaky_relu,
+        "jax.nn.leaky_relu",
+        SMALL,
+        LARGE,
+        torch=functional("leaky_relu"),
+    ),
     Case(
         prelu,
         plain_prelu,
         "jnp.where",
         (*SMALL, normal(64)),
         (*LARGE, normal(3072)),
-        torch=torch_prelu,
+        torch=functional("prelu"),
         more_memory="XLA writes y_bar [x <= 0] before it sums it for alpha",
     ),
-    Case(elu, jax.nn.elu, "jax.nn.elu", SMALL, LARGE, torch=torch_elu),
-    Case(swish, jax.nn.silu, "jax.nn.silu", SMALL, LARGE, torch=torch_swish),
-    Case(gelu, jax.nn.gelu, "jax.nn.gelu", SMALL, LARGE, torch=torch_gelu),
+    Case(elu, jax.nn.elu, "jax.nn.elu", SMALL, LARGE, torch=functional("elu")),
+    Case(swish, jax.nn.silu, "jax.nn.silu", SMALL, LARGE, torch=functional("silu")),
+    Case(
+        gelu, jax.nn.gelu, "jax.nn.gelu", SMALL, LARGE, torch=functional("gelu", approximate="tanh")
+    ),
     Case(
         gelu,
         exact_gelu,
@@ -102,11 +72,21 @@ CASES = (
         SMALL,
         LARGE,
         options={"approximate": False},
-        torch=torch_exact_gelu,
+        torch=functional("gelu"),
         label="exact",
     ),
     Case(maxout, plain_maxout, "jnp.max over a reshape", SMALL, LARGE, torch=torch_maxout),
-    Case(softmax, jax.nn.softmax, "jax.nn.softmax", SMALL, LARGE, torch=torch_softmax),
-    Case(sigmoid, jax.nn.sigmoid, "jax.nn.sigmoid", SMALL, LARGE, torch=torch_sigmoid, single=True),
-    Case(tanh, jnp.tanh, "jnp.tanh", SMALL, LARGE, torch=torch_tanh, single=True),
+    Case(
+        softmax, jax.nn.softmax, "jax.nn.softmax", SMALL, LARGE, torch=functional("softmax", dim=-1)
+    ),
+    Case(
+        sigmoid,
+        jax.nn.sigmoid,
+        "jax.nn.sigmoid",
+        SMALL,
+        LARGE,
+        torch=torch_function("sigmoid"),
+        single=True,
+    ),
+    Case(tanh, jnp.tanh, "jnp.tanh", SMALL, LARGE, torch=torch_function("tanh"), single=True),
 )

@@ -1,7 +1,5 @@
 """The other activations, against jax.nn and optax."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import optax
@@ -25,6 +23,7 @@ from purebp.activations import (
     standardize,
 )
 from purebp.benchmark.case import Case, normal
+from purebp.benchmark.eager import functional
 
 SMALL = (normal(32, 64, scale=2),)
 LARGE = (normal(1024, 3072, scale=2),)
@@ -38,59 +37,15 @@ def optax_sparsemax(x: Array) -> Array:
     return jax.vmap(optax.projections.projection_simplex)(x)
 
 
-def torch_relu6(torch: Any, x: Any) -> Any:
-    return torch.nn.functional.relu6(x)
-
-
-def torch_hard_sigmoid(torch: Any, x: Any) -> Any:
-    return torch.nn.functional.hardsigmoid(x)
-
-
-def torch_hard_tanh(torch: Any, x: Any) -> Any:
-    return torch.nn.functional.hardtanh(x)
-
-
-def torch_hard_swish(torch: Any, x: Any) -> Any:
-    return torch.nn.functional.hardswish(x)
-
-
-def torch_softplus(torch: Any, x: Any) -> Any:
-    return torch.nn.functional.softplus(x)
-
-
-def torch_log_sigmoid(torch: Any, x: Any) -> Any:
-    return torch.nn.functional.logsigmoid(x)
-
-
-def torch_mish(torch: Any, x: Any) -> Any:
-    return torch.nn.functional.mish(x)
-
-
-def torch_softsign(torch: Any, x: Any) -> Any:
-    return torch.nn.functional.softsign(x)
-
-
-def torch_selu(torch: Any, x: Any) -> Any:
-    return torch.nn.functional.selu(x)
-
-
-def torch_celu(torch: Any, x: Any) -> Any:
-    return torch.nn.functional.celu(x)
-
-
-def torch_log_softmax(torch: Any, x: Any) -> Any:
-    return torch.log_softmax(x, dim=-1)
-
-
 CASES = (
-    Case(relu6, jax.nn.relu6, "jax.nn.relu6", SMALL, LARGE, torch=torch_relu6, single=True),
+    Case(relu6, jax.nn.relu6, "jax.nn.relu6", SMALL, LARGE, torch=functional("relu6"), single=True),
     Case(
         hard_sigmoid,
         jax.nn.hard_sigmoid,
         "jax.nn.hard_sigmoid",
         SMALL,
         LARGE,
-        torch=torch_hard_sigmoid,
+        torch=functional("hardsigmoid"),
         single=True,
     ),
     Case(
@@ -99,7 +54,7 @@ CASES = (
         "jax.nn.hard_tanh",
         SMALL,
         LARGE,
-        torch=torch_hard_tanh,
+        torch=functional("hardtanh"),
         single=True,
     ),
     Case(
@@ -108,34 +63,39 @@ CASES = (
         "jax.nn.hard_swish",
         SMALL,
         LARGE,
-        torch=torch_hard_swish,
+        torch=functional("hardswish"),
         single=True,
     ),
     Case(relu_squared, plain_relu_squared, "jax.nn.relu, squared", SMALL, LARGE, single=True),
-    Case(softplus, jax.nn.softplus, "jax.nn.softplus", SMALL, LARGE, torch=torch_softplus),
+    Case(softplus, jax.nn.softplus, "jax.nn.softplus", SMALL, LARGE, torch=functional("softplus")),
     Case(
-        log_sigmoid, jax.nn.log_sigmoid, "jax.nn.log_sigmoid", SMALL, LARGE, torch=torch_log_sigmoid
+        log_sigmoid,
+        jax.nn.log_sigmoid,
+        "jax.nn.log_sigmoid",
+        SMALL,
+        LARGE,
+        torch=functional("logsigmoid"),
     ),
-    Case(mish, jax.nn.mish, "jax.nn.mish", SMALL, LARGE, torch=torch_mish),
+    Case(mish, jax.nn.mish, "jax.nn.mish", SMALL, LARGE, torch=functional("mish")),
     Case(
         softsign,
         jax.nn.soft_sign,
         "jax.nn.soft_sign",
         SMALL,
         LARGE,
-        torch=torch_softsign,
+        torch=functional("softsign"),
         single=True,
     ),
     Case(squareplus, jax.nn.squareplus, "jax.nn.squareplus", SMALL, LARGE, single=True),
-    Case(selu, jax.nn.selu, "jax.nn.selu", SMALL, LARGE, torch=torch_selu),
-    Case(celu, jax.nn.celu, "jax.nn.celu", SMALL, LARGE, torch=torch_celu),
+    Case(selu, jax.nn.selu, "jax.nn.selu", SMALL, LARGE, torch=functional("selu")),
+    Case(celu, jax.nn.celu, "jax.nn.celu", SMALL, LARGE, torch=functional("celu")),
     Case(
         log_softmax,
         jax.nn.log_softmax,
         "jax.nn.log_softmax",
         SMALL,
         LARGE,
-        torch=torch_log_softmax,
+        torch=functional("log_softmax", dim=-1),
         single=True,
     ),
     Case(

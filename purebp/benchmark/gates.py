@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +10,7 @@ from jaxtyping import Array
 
 from purebp import gates
 from purebp.benchmark.case import Case, Draw, normal, positive, uniform
+from purebp.benchmark.eager import torch_function
 from purebp.op import Op
 
 Draws = Callable[..., Draw]
@@ -83,10 +83,6 @@ REDUCING: tuple[tuple[Op, Callable[..., Array], str], ...] = (
 SMALL, LARGE = (32, 64), (1024, 2048)
 
 
-def torch_named(name: str, torch: Any, *tensors: Any, **options: Any) -> Any:
-    return getattr(torch, name)(*tensors, **options)
-
-
 def inner(x: Array, y: Array) -> Array:
     return jnp.sum(x * y, axis=-1)
 
@@ -100,7 +96,7 @@ def elementwise_case(
         "the JAX function",
         tuple(draw(*SMALL) for draw in draws),
         tuple(draw(*LARGE) for draw in draws),
-        torch=partial(torch_named, torch) if torch else None,
+        torch=torch_function(torch) if torch else None,
         single=True,
     )
 
@@ -114,7 +110,7 @@ def reducing_case(gate: Op, baseline: Callable[..., Array], torch: str) -> Case:
         (normal(*SMALL),),
         (normal(*LARGE),),
         options={"axis": -1},
-        torch=partial(torch_named, torch, dim=-1) if torch else None,
+        torch=torch_function(torch, dim=-1) if torch else None,
         single=True,
     )
 
@@ -136,7 +132,7 @@ CASES = (
         "jnp.matmul",
         (normal(32, 32),) * 2,
         (normal(768, 768),) * 2,
-        torch=partial(torch_named, "matmul"),
+        torch=torch_function("matmul"),
         single=True,
     ),
 )

@@ -125,6 +125,10 @@ def torch_batch_norm_eval(torch: Any, x: Any, gamma: Any, beta: Any, mean: Any, 
     return (x - mean.view(shape)) * (gamma * r).view(shape) + beta.view(shape)
 
 
+def torch_dropout(torch: Any, x: Any, key: None) -> Any:
+    return torch.nn.functional.dropout(x, 0.5)
+
+
 CASES = (
     Case(
         affine,
@@ -248,5 +252,6 @@ CASES = (
         "jnp.where with jax.random.bernoulli",
         (SMALL_ROWS, key),
         (ROWS, key),
+        torch=torch_dropout,
     ),
 )

@@ -8,6 +8,7 @@ import optax
 from jaxtyping import Array
 
 from purebp.benchmark.case import Case, integers, normal, positive
+from purebp.benchmark.eager import functional, labelled
 from purebp.losses import (
     ctc,
     fused_linear_cross_entropy,
@@ -69,8 +70,8 @@ def plain_l1(w: Array) -> Array:
     return jnp.sum(jnp.abs(w))
 
 
-def torch_cross_entropy(torch: Any, logits: Any, labels: Any) -> Any:
-    return torch.nn.functional.cross_entropy(logits, labels.long())
+def torch_linear_cross_entropy(torch: Any, x: Any, w: Any, labels: Any) -> Any:
+    return torch.nn.functional.cross_entropy(x @ w, labels.long())
 
 
 def torch_svm(torch: Any, scores: Any, labels: Any) -> Any:
@@ -105,6 +106,7 @@ CASES = (
         "a product and optax",
         (normal(64, 16), normal(16, 10), integers(64, below=10)),
         (normal(2048, 256), normal(256, 8192, scale=0.06), integers(2048, below=8192)),
+        torch=torch_linear_cross_entropy,
     ),
     Case(
         softmax_cross_entropy,
@@ -112,7 +114,7 @@ CASES = (
         OPTAX,
         SMALL,
         VOCABULARY,
-        torch=torch_cross_entropy,
+        torch=labelled("cross_entropy"),
         more_memory=ONE_MORE,
     ),
     Case(
@@ -121,7 +123,7 @@ CASES = (
         OPTAX,
         SMALL,
         SOME_CLASSES,
-        torch=torch_cross_entropy,
+        torch=labelled("cross_entropy"),
         more_memory=ONE_MORE,
         label="1000 classes",
     ),
@@ -131,7 +133,7 @@ CASES = (
         OPTAX,
         SMALL,
         FEW_CLASSES,
-        torch=torch_cross_entropy,
+        torch=labelled("cross_entropy"),
         more_memory=ONE_MORE,
         label="10 classes",
     ),
@@ -142,6 +144,7 @@ CASES = (
         SMALL,
         SOME_CLASSES,
         options={"smoothing": 0.1},
+        torch=labelled("cross_entropy", label_smoothing=0.1),
         more_memory=ONE_MORE,
         label="smoothing",
     ),
@@ -151,6 +154,7 @@ CASES = (
         "optax.softmax_cross_entropy",
         (normal(64, 10), positive(64, 10)),
         (normal(1024, 1000), positive(1024, 1000)),
+        torch=functional("cross_entropy"),
     ),
     Case(
         ctc,

@@ -12,9 +12,9 @@ from jaxtyping import Array
 from purebp.benchmark.case import Case, Inputs, first_params, integers, normal
 from purebp.benchmark.layers import flax_layer_norm
 from purebp.benchmark.mixture import ragged_mixture
-from purebp.benchmark.recurrent import scan_lstm
+from purebp.benchmark.recurrent import scan_lstm, torch_lstm
 from purebp.benchmark.scans import scan_selective
-from purebp.benchmark.sequence import rotate_half
+from purebp.benchmark.sequence import rotate_half, torch_rotate_half
 from purebp.losses import softmax_cross_entropy
 from purebp.models import (
     char_lstm,
@@ -205,6 +205,42 @@ def torch_gpt(torch: Any, params: Any, tokens: Any, labels: Any) -> Any:
     return functional.cross_entropy(scores.flatten(0, 1), labels.long().flatten())
 
 
+def torch_char_lstm(torch: Any, params: Any, tokens: Any, labels: Any) -> Any:
+    layer, last, size = params["lstm1"], params["affine1"], params["lstm1"]["w_h"].shape[0]
+    x = params["embedding"]["table"][tokens.long()]
+    zeros = torch.zeros(len(tokens), size)
+    y, _, _ = torch_lstm(torch, x, zeros, zeros, layer["w_x"], layer["w_h"], layer["b"])
+    scores = y @ last["w"] + last["b"]
+    return torch.nn.functional.cross_entropy(scores.flatten(0, 1), labels.long().flatten())
+
+
+def torch_root_norm(torch: Any, x: Any, gamma: Any) -> Any:
+    return torch.nn.functional.rms_norm(x, x.shape[-1:], gamma, 1e-6)
+
+
+def torch_llama(torch: Any, params: Any, tokens: Any, labels: Any) -> Any:
+    functional = torch.nn.functional
+    x = params["tokens"]["table"][tokens.long()]
+    for index in range(1, sum(name.startswith("mlp") for name in params) + 1):
+        layer = params[f"attention{index}"]
+        h = torch_root_norm(torch, x, layer["gamma"])
+        q, k, v = (
+            (h @ layer[f"w_{each}"].flatten(1)).unflatten(-1, layer[f"w_{each}"].shape[1:])
+            for each in "qkv"
+        )
+        q, k, v = (
+            each.transpose(1, 2)
+            for each in (torch_rotate_half(torch, q), torch_rotate_half(torch, k), v)
+        )
+        o = functional.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
+        x = x + o.transpose(1, 2).flatten(2) @ layer["w_o"].flatten(0, 1)
+        layer = params[f"mlp{index}"]
+        h = torch_root_norm(torch, x, layer["gamma"])
+        x = x + (functional.silu(h @ layer["w_gate"]) * (h @ layer["w_up"])) @ layer["w_down"]
+    scores = torch_root_norm(torch, x, params["norm"]["gamma"]) @ params["head"]["table"].T
+    return functional.cross_entropy(scores.flatten(0, 1), labels.long().flatten())
+
+
 def step_case(model: Model, plain: Any, torch: Any, batch: int, train: bool = False) -> Case:
     """A training step of one model, with a batch of 2 and a realistic one."""
 
@@ -248,6 +284,7 @@ CASES = (
         "lax.scan of the cell and optax",
         (first_params(CHAR_LSTM), *[integers(2, 8, below=256)] * 2),
         (first_params(CHAR_LSTM), *[integers(16, 64, below=256)] * 2),
+        torch=torch_char_lstm,
     ),
     Case(
         with_loss(GPT, softmax_cross_entropy),
@@ -263,6 +300,7 @@ CASES = (
         "plain JAX, jax.nn and optax",
         (first_params(LLAMA), *[integers(1, 8, below=256)] * 2),
         (first_params(LLAMA), *[integers(16, 128, below=256)] * 2),
+        torch=torch_llama,
     ),
     Case(
         with_loss(MOE, softmax_cross_entropy),

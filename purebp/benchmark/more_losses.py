@@ -11,6 +11,7 @@ import optax
 from jaxtyping import Array
 
 from purebp.benchmark.case import Case, Draw, normal, positive
+from purebp.benchmark.eager import functional
 from purebp.losses import (
     binary_cross_entropy,
     cosine_distance,
@@ -127,15 +128,16 @@ def plain_max_norm(w: Array) -> Array:
 
 
 CASES = (
-    Case(mse, plain_mse, "optax.squared_error", *TWO),
+    Case(mse, plain_mse, "optax.squared_error", *TWO, torch=functional("mse_loss")),
     Case(
         l1_loss,
         plain_l1_loss,
         "jnp.abs",
         *TWO,
+        torch=functional("l1_loss"),
         more_memory="the error; autodiff keeps two masks of a byte an entry",
     ),
-    Case(huber, optax_huber, "optax.huber_loss", *TWO),
+    Case(huber, optax_huber, "optax.huber_loss", *TWO, torch=functional("huber_loss")),
     Case(log_cosh, optax_log_cosh, "optax.log_cosh", *TWO),
     Case(
         gaussian_nll,
@@ -143,17 +145,25 @@ CASES = (
         "plain jnp",
         (*TWO[0], positive(*SMALL)),
         (*TWO[1], positive(*LARGE)),
+        torch=functional("gaussian_nll_loss"),
     ),
     Case(
         binary_cross_entropy,
         optax_binary_cross_entropy,
         "optax.sigmoid_binary_cross_entropy",
         *LOGITS,
+        torch=functional("binary_cross_entropy_with_logits"),
     ),
     Case(focal, optax_focal, "optax.sigmoid_focal_loss", *LOGITS),
     Case(hinge, plain_hinge, "jnp.maximum", *TWO),
     Case(dice, plain_dice, "plain jnp", *BOTH),
-    Case(kl_divergence, optax_kl_divergence, "optax.kl_divergence", *LOGITS),
+    Case(
+        kl_divergence,
+        optax_kl_divergence,
+        "optax.kl_divergence",
+        *LOGITS,
+        torch=functional("kl_div", reduction="batchmean"),
+    ),
     Case(js_divergence, plain_js_divergence, "optax.kl_divergence", *LOGS),
     Case(
         info_nce,
@@ -164,7 +174,13 @@ CASES = (
         torch=torch_info_nce,
         more_memory="temporaries: both softmaxes until they are added; autodiff saves them instead",
     ),
-    Case(cosine_similarity, optax.cosine_similarity, "optax.cosine_similarity", *TWO),
+    Case(
+        cosine_similarity,
+        optax.cosine_similarity,
+        "optax.cosine_similarity",
+        *TWO,
+        torch=functional("cosine_similarity", dim=-1),
+    ),
     Case(cosine_distance, optax_cosine_distance, "optax.cosine_distance", *TWO),
     Case(
         triplet,
@@ -172,6 +188,7 @@ CASES = (
         "jnp.linalg.norm",
         (*TWO[0], normal(*SMALL)),
         (*TWO[1], normal(*LARGE)),
+        torch=functional("triplet_margin_loss"),
     ),
     Case(elastic_net, plain_elastic_net, "plain jnp", *WEIGHTS),
     Case(max_norm, plain_max_norm, "jnp.linalg.norm", *WEIGHTS),

@@ -56,6 +56,16 @@ def torch_rms_norm(torch: Any, x: Any, gamma: Any) -> Any:
     return torch.nn.functional.rms_norm(x, x.shape[-1:], gamma, 1e-6)
 
 
+def torch_add_rms_norm(torch: Any, x: Any, residual: Any, gamma: Any) -> Any:
+    total = x + residual
+    return torch_rms_norm(torch, total, gamma), total
+
+
+def torch_add_layer_norm(torch: Any, x: Any, residual: Any, gamma: Any, beta: Any) -> Any:
+    total = x + residual
+    return torch.nn.functional.layer_norm(total, total.shape[-1:], gamma, beta), total
+
+
 def torch_l2_normalize(torch: Any, x: Any) -> Any:
     return torch.nn.functional.normalize(x, dim=-1)
 
@@ -111,6 +121,7 @@ CASES = (
         "x + residual, flax.linen.RMSNorm",
         (SMALL_ROWS, SMALL_ROWS, normal(64)),
         (ROWS, ROWS, normal(768)),
+        torch=torch_add_rms_norm,
         more_memory=PRODUCT,
     ),
     Case(
@@ -119,5 +130,6 @@ CASES = (
         "x + residual, flax.linen.LayerNorm",
         (SMALL_ROWS, SMALL_ROWS, normal(64), normal(64)),
         (ROWS, ROWS, normal(768), normal(768)),
+        torch=torch_add_layer_norm,
     ),
 )

@@ -90,6 +90,8 @@ def by_torch(case: Case, torch: Any, args: tuple[Any, ...], y_bar: Any) -> Calla
     form = case.torch
 
     def tensor(leaf: Array) -> Any:
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            return None
         return torch.from_numpy(np.array(leaf)).requires_grad_(
             bool(jnp.issubdtype(leaf.dtype, jnp.floating))
         )

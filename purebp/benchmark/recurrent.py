@@ -56,6 +56,44 @@ def scan_gru(x: Array, h0: Array, *weights: Array) -> Any:
     return jnp.moveaxis(y, 0, 1), final
 
 
+def torch_weights(torch: Any, w_x: Any, w_h: Any, b: Any, b_hidden: Any = None) -> Any:
+    """As PyTorch has them: transposed, with a bias beside each."""
+    rest = torch.zeros_like(b) if b_hidden is None else torch.zeros(b.shape[0] - len(b_hidden))
+    return w_x.T, w_h.T, b, rest if b_hidden is None else torch.cat([rest, b_hidden])
+
+
+def torch_rnn_step(torch: Any, x: Any, h: Any, *weights: Any) -> Any:
+    return torch.rnn_tanh_cell(x, h, *torch_weights(torch, *weights))
+
+
+def torch_lstm_step(torch: Any, x: Any, h: Any, c: Any, *weights: Any) -> Any:
+    return torch.lstm_cell(x, (h, c), *torch_weights(torch, *weights))
+
+
+def torch_gru_step(torch: Any, x: Any, h: Any, *weights: Any) -> Any:
+    return torch.gru_cell(x, h, *torch_weights(torch, *weights))
+
+
+ONE_LAYER = (True, 1, 0.0, True, False, True)
+"""Biases, one layer, no dropout, in training, forward only, the examples first."""
+
+
+def torch_rnn(torch: Any, x: Any, h0: Any, *weights: Any) -> Any:
+    y, h = torch.rnn_tanh(x, h0[None], torch_weights(torch, *weights), *ONE_LAYER)
+    return y, h[0]
+
+
+def torch_lstm(torch: Any, x: Any, h0: Any, c0: Any, *weights: Any) -> Any:
+    start = h0[None], c0[None]
+    y, h, c = torch.lstm(x, start, torch_weights(torch, *weights), *ONE_LAYER)
+    return y, h[0], c[0]
+
+
+def torch_gru(torch: Any, x: Any, h0: Any, *weights: Any) -> Any:
+    y, h = torch.gru(x, h0[None], torch_weights(torch, *weights), *ONE_LAYER)
+    return y, h[0]
+
+
 def inputs(
     n: int, t: int | None, d: int, h: int, blocks: int, states: int, extra: int = 0
 ) -> Inputs:
@@ -76,6 +114,7 @@ CASES = (
         "jnp",
         inputs(4, None, 16, 32, 1, 1),
         inputs(256, None, 512, 512, 1, 1),
+        torch=torch_rnn_step,
         more_memory=TEMPORARIES,
     ),
     Case(
@@ -84,6 +123,7 @@ CASES = (
         "jnp",
         inputs(4, None, 16, 32, 4, 2),
         inputs(256, None, 512, 512, 4, 2),
+        torch=torch_lstm_step,
         more_memory=TEMPORARIES,
     ),
     Case(
@@ -92,6 +132,7 @@ CASES = (
         "jnp",
         inputs(4, None, 16, 32, 3, 1, 1),
         inputs(256, None, 512, 512, 3, 1, 1),
+        torch=torch_gru_step,
         more_memory=TEMPORARIES,
     ),
     Case(
@@ -100,6 +141,7 @@ CASES = (
         AGAINST,
         inputs(4, 16, 16, 32, 1, 1),
         inputs(16, 128, 64, 256, 1, 1),
+        torch=torch_rnn,
         more_memory=TEMPORARIES,
     ),
     Case(
@@ -108,6 +150,7 @@ CASES = (
         AGAINST,
         inputs(4, 16, 16, 32, 4, 2),
         inputs(16, 64, 64, 128, 4, 2),
+        torch=torch_lstm,
         more_memory=TEMPORARIES,
     ),
     Case(
@@ -116,6 +159,7 @@ CASES = (
         AGAINST,
         inputs(4, 16, 16, 32, 3, 1, 1),
         inputs(16, 64, 64, 128, 3, 1, 1),
+        torch=torch_gru,
         more_memory=TEMPORARIES,
     ),
 )

@@ -8,6 +8,7 @@ from jaxtyping import Array
 
 from purebp.activations import geglu, glu, swiglu
 from purebp.benchmark.case import Case, integers, normal
+from purebp.benchmark.eager import functional
 from purebp.layers import dot_product_attention, embedding, multi_head_attention, rope
 
 SMALL, LARGE = normal(32, 64), normal(4096, 1024)
@@ -56,6 +57,38 @@ def torch_attention(torch: Any, q: Any, k: Any, v: Any) -> Any:
     return y.transpose(1, 2)
 
 
+def torch_window(torch: Any, q: Any, k: Any, v: Any) -> Any:
+    q, k, v = (x.transpose(1, 2) for x in (q, k, v))
+    gap = torch.arange(q.shape[2])[:, None] - torch.arange(k.shape[2])
+    seen = (gap >= 0) & (gap <= 256)
+    attend = torch.nn.functional.scaled_dot_product_attention
+    return attend(q, k, v, attn_mask=seen, enable_gqa=True).transpose(1, 2)
+
+
+def torch_multi_head(torch: Any, x: Any, w_q: Any, w_k: Any, w_v: Any, w_o: Any) -> Any:
+    q, k, v = (
+        (x @ w.flatten(1)).unflatten(-1, w.shape[1:]).transpose(1, 2) for w in (w_q, w_k, w_v)
+    )
+    o = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+    return o.transpose(1, 2).flatten(2) @ w_o.flatten(0, 1)
+
+
+def torch_rotate_half(torch: Any, x: Any) -> Any:
+    d = x.shape[-1]
+    angles = torch.arange(x.shape[-3])[:, None] / 10000.0 ** (torch.arange(0, d, 2) / d)
+    cos, sin = (torch.cat([f(angles)] * 2, dim=-1)[:, None] for f in (torch.cos, torch.sin))
+    x1, x2 = x.chunk(2, dim=-1)
+    return x * cos + torch.cat([-x2, x1], dim=-1) * sin
+
+
+def torch_swiglu(torch: Any, a: Any, b: Any) -> Any:
+    return torch.nn.functional.silu(a) * b
+
+
+def torch_geglu(torch: Any, a: Any, b: Any) -> Any:
+    return torch.nn.functional.gelu(a, approximate="tanh") * b
+
+
 def plain_multi_head(x: Array, w_q: Array, w_k: Array, w_v: Array, w_o: Array) -> Array:
     """As flax writes it: a projection for each of q, k, v; jax.nn between them."""
     q, k, v = (jnp.einsum("btd,dhe->bthe", x, w) for w in (w_q, w_k, w_v))
@@ -70,6 +103,7 @@ CASES = (
         (normal(2, 16, 32), *(normal(32, 4, 8, scale=0.2),) * 3, normal(4, 8, 32, scale=0.2)),
         (normal(2, 512, 256), *(normal(256, 8, 32, scale=0.06),) * 3, normal(8, 32, 256)),
         options={"causal": True},
+        torch=torch_multi_head,
         label="causal",
     ),
     Case(
@@ -89,6 +123,7 @@ CASES = (
         (normal(2, 64, 4, 32), normal(2, 64, 2, 32), normal(2, 64, 2, 32)),
         (normal(1, 2048, 8, 64), normal(1, 2048, 2, 64), normal(1, 2048, 2, 64)),
         options={"causal": True, "window": (256, 0)},
+        torch=torch_window,
         label="window, shared keys",
     ),
     Case(
@@ -97,8 +132,16 @@ CASES = (
         "jnp.take",
         (integers(4, 32, below=256), normal(256, 32)),
         (integers(8, 1024, below=8192), normal(8192, 512)),
+        torch=functional("embedding"),
     ),
-    Case(rope, rotate_half, "rotate_half", (normal(2, 16, 4, 16),), (normal(1, 2048, 8, 64),)),
+    Case(
+        rope,
+        rotate_half,
+        "rotate_half",
+        (normal(2, 16, 4, 16),),
+        (normal(1, 2048, 8, 64),),
+        torch=torch_rotate_half,
+    ),
     Case(
         rope,
         rotate_pairs,
@@ -108,7 +151,7 @@ CASES = (
         options={"interleaved": True},
         label="interleaved",
     ),
-    Case(glu, jax.nn.glu, "jax.nn.glu", (SMALL,), (LARGE,)),
-    Case(swiglu, plain_swiglu, "jax.nn.silu", (SMALL, SMALL), (LARGE, LARGE)),
-    Case(geglu, plain_geglu, "jax.nn.gelu", (SMALL, SMALL), (LARGE, LARGE)),
+    Case(glu, jax.nn.glu, "jax.nn.glu", (SMALL,), (LARGE,), torch=functional("glu")),
+    Case(swiglu, plain_swiglu, "jax.nn.silu", (SMALL, SMALL), (LARGE, LARGE), torch=torch_swiglu),
+    Case(geglu, plain_geglu, "jax.nn.gelu", (SMALL, SMALL), (LARGE, LARGE), torch=torch_geglu),
 )
