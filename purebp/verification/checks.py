@@ -8,10 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from purebp.compat import enable_x64
+from purebp.errors import DtypeError
 from purebp.verification.cases import Case
 from purebp.verification.compare import (
     EPS32,
     EPS64,
+    SIXTEEN_BITS,
     TINY32,
     TINY64,
     Outcome,
@@ -30,6 +32,7 @@ from purebp.verification.differences import slopes
 from purebp.verification.kinks import conventional_jacobian, coordinates_at_kinks
 from purebp.verification.layout import flat
 from purebp.verification.probe import Probe
+from purebp.verification.target import Target
 
 COORDINATES = 48
 
@@ -202,6 +205,23 @@ def check_finite_differences(probe: Probe, case: Case) -> Outcome:
     return outcome if second.failure is not None else Outcome(second.worst, convention=True)
 
 
+def check_sixteen_bits(probe: Probe, case: Case) -> Outcome:
+    """In bfloat16 and float16, where the op takes them, against float64 at the same inputs."""
+    outcomes = list[Outcome]()
+    for dtype, eps in SIXTEEN_BITS.items():
+        try:
+            found = probe.sixteen_bits(case, dtype)
+        except DtypeError:
+            continue
+        oracle, place = f"jax.vjp of {probe.target.reference_name}, float64", probe.layout.place
+        tolerance = allowed(probe, eps, found.truth.scale)
+        outcome = compare(
+            "16 bits", oracle, case, place, found.bars, found.truth.bars, tolerance, dtype
+        )
+        outcomes.append(Outcome() if found.truth.draws_differ else outcome)
+    return worst_of(outcomes) if outcomes else Outcome()
+
+
 def check_jit(probe: Probe, case: Case) -> Outcome:
     """Run without `jax.jit`: the same gradient as with it."""
     chosen, rest, y_bar = probe.inputs(case)
@@ -257,9 +277,15 @@ CHECKS: dict[str, Callable[[Probe, Case], Outcome]] = {
     "jacobian": check_jacobian,
     "linearity": check_linearity,
     "finite differences": check_finite_differences,
+    "16 bits": check_sixteen_bits,
     "jit": check_jit,
     "vmap": check_vmap,
     "repeat": check_repeat,
 }
-ONCE = frozenset({"contract", "jit", "vmap", "repeat"})
+ONCE = frozenset({"contract", "16 bits", "jit", "vmap", "repeat"})
 """Checks that compile or run a program of their own: once for each variant is enough."""
+
+
+def checks_of(target: Target) -> list[str]:
+    """The names of the checks that a target has to pass."""
+    return [name for name in CHECKS if target.sixteen_bits or name != "16 bits"]

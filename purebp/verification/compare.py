@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from purebp.verification.cases import Case
@@ -13,6 +14,14 @@ EPS32 = float(np.finfo(np.float32).eps)
 EPS64 = float(np.finfo(np.float64).eps)
 TINY32 = float(np.finfo(np.float32).tiny)
 TINY64 = float(np.finfo(np.float64).tiny)
+SIXTEEN_BITS = {name: float(jnp.finfo(name).eps) for name in ("bfloat16", "float16")}
+SMALLEST = {
+    EPS64: TINY64,
+    EPS32: TINY32,
+    SIXTEEN_BITS["bfloat16"]: TINY32,
+    SIXTEEN_BITS["float16"]: float(jnp.finfo("float16").smallest_subnormal),
+}
+"""Below this numbers lose digits; by the unit of rounding."""
 
 Place = Callable[[int], tuple[str, tuple[int, ...]]]
 
@@ -50,8 +59,7 @@ def allowed(probe: Probe, eps: float, size: np.ndarray) -> np.ndarray:
     """The tolerance of entries whose unit of error is `size`."""
     tolerance = probe.target.tolerance
     relative = tolerance.factor * eps if tolerance.rtol is None else tolerance.rtol
-    smallest = 8 * (TINY32 if eps == EPS32 else TINY64)
-    return relative * size + tolerance.atol + smallest
+    return relative * size + tolerance.atol + 8 * SMALLEST[eps]
 
 
 def error_ratio(got: np.ndarray, expected: np.ndarray, tolerance: np.ndarray) -> np.ndarray:

@@ -53,6 +53,13 @@ class Evidence(NamedTuple):
     hand64: Hand
 
 
+class SixteenBits(NamedTuple):
+    """The cotangents of the pair in a 16-bit dtype, and the truth at those rounded inputs."""
+
+    bars: np.ndarray
+    truth: Truth
+
+
 @dataclass
 class Probe:
     """One variant of a target: its layout and its compiled functions."""
@@ -146,6 +153,18 @@ class Probe:
                 self._kept.clear()
             self._kept[case] = self._compute(case)
         return self._kept[case]
+
+    def sixteen_bits(self, case: Case, dtype: str) -> SixteenBits:
+        """The pair on the inputs of a case, rounded to a 16-bit dtype.
+
+        The reference runs on these inputs in float32: its noise is in units of eps, whatever eps.
+        """
+        chosen, rest, y_bar = self.inputs(case)
+        low, bar = ([leaf.astype(dtype) for leaf in leaves] for leaves in (chosen, y_bar))
+        _, (_, bars), reference = self._first_run_jit(low, rest, bar)
+        wide = [leaf.astype(jnp.float32) for leaf in low]
+        truth = self.oracle.truth(wide, rest, as_float64(bar), flat(reference), case.seed + 3)
+        return SixteenBits(flat(bars), truth)
 
     def _cotangent(self, case: Case) -> list[Any]:
         bars = make_cotangent(case, [leaf.shape for leaf in self.output])

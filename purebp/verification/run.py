@@ -15,7 +15,7 @@ from hypothesis.errors import NoSuchExample
 
 from purebp.errors import PurebpError
 from purebp.verification.cases import Case, cases_of, first_line, fixed_cases, make_args, variants
-from purebp.verification.checks import CHECKS, ONCE
+from purebp.verification.checks import CHECKS, ONCE, checks_of
 from purebp.verification.compare import Failure, Outcome, failed
 from purebp.verification.probe import Probe
 from purebp.verification.report import CheckReport, Report, Verdict
@@ -131,7 +131,7 @@ class _Run:
 
 
 def _run(target: Target, examples: int, seed: int) -> dict[str, _Run]:
-    runs = {name: _Run() for name in CHECKS}
+    runs = {name: _Run() for name in checks_of(target)}
     for index, variant in enumerate(variants(target)):
         probe = Probe(target, variant)
         if not _contract_holds(probe, runs["contract"]):
@@ -157,13 +157,14 @@ def _contract_holds(probe: Probe, run: _Run) -> bool:
 def _run_variant(
     probe: Probe, runs: dict[str, _Run], examples: int, seed: int, *, transform: bool
 ) -> None:
-    for name in sorted(ONCE - {"contract"}) if transform else ():
+    once = [name for name in runs if name in ONCE and name != "contract"]
+    for name in once if transform else ():
         _run_check(name, probe, probe.first, runs[name])
 
     def every_check(case: Case) -> None:
-        for name in CHECKS:
+        for name, run in runs.items():
             if name not in ONCE:
-                _run_check(name, probe, case, runs[name])
+                _run_check(name, probe, case, run)
 
     for case in fixed_cases(probe.variant):
         every_check(case)

@@ -27,6 +27,7 @@ FLOATS = ("bfloat16", "float16", "float32", "float64")
 class Target:
     """A hand-written derivative seen as two functions, and what is known of its arguments.
 
+    `sixteen_bits`: it promises to be right in bfloat16 and float16, or to refuse them.
     `forward(settings, *args) -> y`, `pull(settings, args, y_bar) -> (y, cotangents)`, and
     `reference(settings, *args) -> y`, the plain function that oracles differentiate.
     """
@@ -45,6 +46,7 @@ class Target:
     tolerance: Tolerance
     example: Callable[[np.random.Generator], tuple[Any, ...]] | None
     save: Function | None = None
+    sixteen_bits: bool = False
 
     def argument_name(self, index: int) -> str:
         """The name of the argument at a position."""
@@ -72,7 +74,7 @@ def make_target(
             f"cannot verify a {type(target).__name__}: expected a purebp Op, a (fwd, bwd) pair, "
             "or a function decorated with jax.custom_vjp"
         )
-    changes: dict[str, Any] = {}
+    changes: dict[str, Any] = {"sixteen_bits": isinstance(target, Op)}
     if shapes is not None:
         changes["parameters"] = parse_shapes(made.name, made.parameters, shapes)
         changes["example"] = None

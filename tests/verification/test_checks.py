@@ -58,6 +58,14 @@ def rounded_when_narrow(res, g):
     return x_bar, w_bar, b_bar
 
 
+def summed_in_16_bits(res, g):
+    x_bar, w_bar, b_bar = affine_bwd(res, g)
+    if g.dtype == jnp.bfloat16:
+        rows = jnp.concatenate([g * 64, g, -g * 64])
+        b_bar = jax.lax.fori_loop(0, len(rows), lambda i, total: total + rows[i], 0 * g[0])
+    return x_bar, w_bar, b_bar
+
+
 def other_when_traced(res, g):
     factor = 2 if isinstance(g, jax.core.Tracer) else 1
     x_bar, w_bar, b_bar = affine_bwd(res, g)
@@ -124,6 +132,7 @@ PLANTED = [
     ("linearity", (affine_fwd, upstream_ignored), affine),
     ("linearity", (affine_fwd, upstream_squared_in_b), affine),
     ("finite differences", make_custom_vjp(detached, affine_fwd, detached_bwd), None),
+    ("16 bits", (affine_fwd, summed_in_16_bits), affine),
     ("jit", (affine_fwd, other_when_traced), affine),
     ("vmap", (affine_fwd, wrong_when_batched), affine),
     ("repeat", (affine_fwd, other_each_time), affine),
