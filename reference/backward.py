@@ -20,6 +20,8 @@ from reference import (
     backward_more_losses,
     backward_recurrent,
     backward_scans,
+    moves,
+    scatters,
 )
 
 BACKWARD: dict[str, Callable] = {
@@ -32,6 +34,8 @@ BACKWARD: dict[str, Callable] = {
     **backward_losses.BACKWARD,
     **backward_more_losses.BACKWARD,
     **backward_recurrent.BACKWARD,
+    **moves.BACKWARD,
+    **scatters.BACKWARD,
     **backward_scans.BACKWARD,
     **backward_mixture.BACKWARD,
 }

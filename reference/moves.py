@@ -5,13 +5,17 @@ entry that stands at each place of the output, -1 where none does. Both passes f
 forward pass reads the entry, the backward pass adds the gradient to it.
 """
 
+import builtins
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from reference.shapes import Array, float64
+from reference.shapes import float64
 
+Array = NDArray[Any]
 Places = tuple[int, ...] | None
 
 
@@ -46,13 +50,15 @@ def numbered(args: Any) -> Any:
 
 def moved(sources: Callable[..., Any], args: Any, options: dict[str, Any]) -> Any:
     """The numbers that stand at each place of the output(s)."""
+    if sources in BY_VALUE:
+        return sources(args, *numbered(args), **options)
     return sources(*numbered(args), **options)
 
 
 def forward(sources: Callable[..., Any], *args: Any, **options: Any) -> Any:
     """Read the entry at each place; 0 where none stands."""
     entries = [float64(x).ravel() for x in leaves_of(args) if is_floating(x)]
-    values = np.append(np.concatenate(entries), 0.0)
+    values = np.append(np.concatenate(entries), FILL.get(sources, 0.0))
     found = moved(sources, args, options)
     return like(found, [values[numbers] for numbers in leaves_of(found)])
 
@@ -159,6 +165,103 @@ def slice(x: Array, *, start: Places = None, stop: Places = None, step: Places =
     return x[np.ix_(*places)]
 
 
+def row(x: Array, index: int, mode: str) -> Array | None:
+    """Row `index` of x, or with "clip" the nearest one; None outside of x."""
+    if mode == "clip":
+        index = min(max(index, 0), len(x) - 1)
+    return x[index] if 0 <= index < len(x) else None
+
+
+def gather(x: Array, indices: Array, *, mode: str = "fill") -> Array:
+    """Rows of x, one for each index."""
+    y = np.full((*indices.shape[:-1], *x.shape[1:]), -1)
+    for place in np.ndindex(*indices.shape[:-1]):
+        found = row(x, int(indices[(*place, 0)]), mode)
+        y[place] = -1 if found is None else found
+    return y
+
+
+def counted(index: int, size: int) -> int:
+    """A negative index is counted from the end."""
+    return index + size if index < 0 else index
+
+
+def take(x: Array, indices: Array, *, axis: int = 0, mode: str = "fill") -> Array:
+    """The entries of one axis, one for each index."""
+    first = np.moveaxis(x, axis, 0)
+    y = np.full((*indices.shape, *first.shape[1:]), -1)
+    for place in np.ndindex(*indices.shape):
+        index = int(indices[place])
+        found = row(first, index if mode == "clip" else counted(index, len(first)), mode)
+        y[place] = -1 if found is None else found
+    axes = tuple(range(indices.ndim))
+    return np.moveaxis(y, axes, tuple(axis % x.ndim + a for a in axes))
+
+
+def take_along_axis(x: Array, indices: Array, *, axis: int = -1, mode: str = "fill") -> Array:
+    """The entry of its own line that each index names."""
+    y = np.full(indices.shape, -1)
+    for place in np.ndindex(*indices.shape):
+        source = list(place)
+        source[axis] = counted(int(indices[place]), x.shape[axis])
+        if mode == "clip":
+            source[axis] = min(max(source[axis], 0), x.shape[axis] - 1)
+        if 0 <= source[axis] < x.shape[axis]:
+            y[place] = x[tuple(source)]
+    return y
+
+
+def block(x: Array, start: Array, sizes: tuple[int, ...]) -> tuple[builtins.slice, ...]:
+    """The block that begins at `start`, moved until it fits."""
+    first = [min(max(int(a), 0), n - k) for a, n, k in zip(start, x.shape, sizes, strict=True)]
+    return tuple(builtins.slice(a, a + k) for a, k in zip(first, sizes, strict=True))
+
+
+def dynamic_slice(x: Array, start: Array, *, sizes: tuple[int, ...] = (2,)) -> Array:
+    """A block of x."""
+    return x[block(x, start, sizes)]
+
+
+def dynamic_update_slice(x: Array, update: Array, start: Array) -> Array:
+    """x with a block replaced."""
+    y = x.copy()
+    y[block(x, start, update.shape)] = update
+    return y
+
+
+def scatter(x: Array, indices: Array, updates: Array, *, mode: str = "drop") -> Array:
+    """x with rows replaced, one after the other."""
+    y = x.copy()
+    for place in np.ndindex(*indices.shape[:-1]):
+        target = row(y, int(indices[(*place, 0)]), mode)
+        if target is not None:
+            target[...] = updates[place]
+    return y
+
+
+def sort(values: Any, xs: Any, *, axis: int = -1, num_keys: int = 1) -> Any:
+    """In the order of the first arrays; the last key that NumPy takes counts first."""
+    arrays, numbers = (v if isinstance(v, tuple) else (v,) for v in (values[0], xs))
+    order = np.lexsort(arrays[:num_keys][::-1], axis=axis)
+    ordered = tuple(np.take_along_axis(each, order, axis) for each in numbers)
+    return ordered if isinstance(xs, tuple) else ordered[0]
+
+
+def places_of_top_k(x: Array, *, k: int = 1, axis: int = -1) -> Array:
+    """The first k in falling order; equal entries keep theirs."""
+    return np.take(np.argsort(-x, axis=axis, kind="stable"), np.arange(k), axis)
+
+
+def top_k(values: Any, x: Array, *, k: int = 1, axis: int = -1) -> Array:
+    """The k largest entries."""
+    return np.take_along_axis(x, places_of_top_k(values[0], k=k, axis=axis), axis)
+
+
+def top_k_with_places(x: Array, **options: int) -> tuple[Array, Array]:
+    """The k largest entries, and where they stood."""
+    return forward(top_k, x, **options), places_of_top_k(x, **options)
+
+
 def same(x: Array, **options: Any) -> Array:
     """In the same place; rounding to float64 or to its bits changes nothing."""
     return x
@@ -180,4 +283,24 @@ SOURCES: dict[str, Callable[..., Any]] = {
     "slice": slice,
     "cast": same,
     "reduce_precision": same,
+    "gather": gather,
+    "take": take,
+    "take_along_axis": take_along_axis,
+    "dynamic_slice": dynamic_slice,
+    "dynamic_update_slice": dynamic_update_slice,
+    "scatter": scatter,
+    "sort": sort,
+    "top_k": top_k,
+}
+BY_VALUE = (sort, top_k)
+"""These look at the values too."""
+FILL: dict[Callable[..., Any], float] = {gather: np.nan, take: np.nan, take_along_axis: np.nan}
+"""What stands where no entry does, if not 0."""
+
+DEFINITIONS: dict[str, Callable[..., Any]] = {
+    **{name: partial(forward, sources) for name, sources in SOURCES.items()},
+    "top_k": top_k_with_places,
+}
+BACKWARD: dict[str, Callable[..., Any]] = {
+    name: partial(backward, sources) for name, sources in SOURCES.items()
 }

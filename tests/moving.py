@@ -1,5 +1,19 @@
 """The gates that move entries or change their format: no tests of functions of numbers for them."""
 
-from purebp.gates import casting, padding, pieces, shape
+from purebp.gates import (
+    casting,
+    indexing,
+    ordering,
+    padding,
+    pieces,
+    scatter_extreme,
+    scattering,
+    shape,
+    sliding,
+)
 
-MOVING = {op.name for op in (*casting.OPS, *shape.OPS, *pieces.OPS, *padding.OPS)}
+MODULES = (
+    *(casting, shape, pieces, padding),
+    *(indexing, sliding, scattering, scatter_extreme, ordering),
+)
+MOVING = {op.name for module in MODULES for op in module.OPS}

@@ -192,7 +192,11 @@ BATCHED = {
     *("h0", "c0", "h", "c", "lengths", "targets", "logit_lengths", "label_lengths"),
     *("q", "k", "v"),
 }
-WHOLE = ("broadcast_to", "tile", "unstack", "pad")  # their options or JAX refuse a sharded axis
+WHOLE = (  # their options, their other operands or JAX refuse a sharded axis
+    *("broadcast_to", "tile", "unstack", "pad", "gather", "take", "take_along_axis"),
+    *("dynamic_slice", "dynamic_update_slice", "top_k"),
+    *("scatter", "scatter_add", "scatter_mul", "scatter_max", "scatter_min"),
+)
 BATCHED_HERE: dict[str, set[str]] = {
     "selective_scan": {"u", "delta", "b", "c"},
     **{name: set[str]() for name in WHOLE},

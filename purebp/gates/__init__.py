@@ -10,12 +10,17 @@ from purebp.gates import (
     exponential,
     extreme,
     hyperbolic,
+    indexing,
     linalg,
+    ordering,
     padding,
     pieces,
     powers,
     reduction,
+    scatter_extreme,
+    scattering,
     shape,
+    sliding,
     special,
     trigonometric,
 )
@@ -28,11 +33,15 @@ from purebp.gates.dispersion import norm, std, var
 from purebp.gates.exponential import exp, exp2, expm1, log, log1p, sigmoid, tanh
 from purebp.gates.extreme import reduce_max, reduce_min
 from purebp.gates.hyperbolic import acosh, asinh, atanh, cosh, sinh
+from purebp.gates.indexing import gather, take, take_along_axis
 from purebp.gates.linalg import dot, matmul
+from purebp.gates.ordering import sort, top_k
 from purebp.gates.padding import pad, slice
 from purebp.gates.pieces import concatenate, split, stack, unstack
 from purebp.gates.powers import cbrt, integer_pow, pow, rsqrt
 from purebp.gates.reduction import logsumexp, mean, prod, sum
+from purebp.gates.scatter_extreme import scatter_max, scatter_min, scatter_mul
+from purebp.gates.scattering import scatter, scatter_add
 from purebp.gates.shape import (
     broadcast_to,
     expand_dims,
@@ -42,6 +51,7 @@ from purebp.gates.shape import (
     tile,
     transpose,
 )
+from purebp.gates.sliding import dynamic_slice, dynamic_update_slice
 from purebp.gates.special import bessel_i0e, bessel_i1e, digamma, erf, erf_inv, erfc, lgamma
 from purebp.gates.trigonometric import acos, asin, atan, atan2, cos, sin, tan
 
@@ -63,6 +73,11 @@ OPS = (
     *shape.OPS,
     *pieces.OPS,
     *padding.OPS,
+    *indexing.OPS,
+    *sliding.OPS,
+    *scattering.OPS,
+    *scatter_extreme.OPS,
+    *ordering.OPS,
 )
 
 __all__ = [
@@ -94,6 +109,8 @@ __all__ = [
     "digamma",
     "div",
     "dot",
+    "dynamic_slice",
+    "dynamic_update_slice",
     "erf",
     "erf_inv",
     "erfc",
@@ -101,6 +118,7 @@ __all__ = [
     "exp2",
     "expand_dims",
     "expm1",
+    "gather",
     "identity",
     "integer_pow",
     "lgamma",
@@ -124,10 +142,16 @@ __all__ = [
     "reshape",
     "rev",
     "rsqrt",
+    "scatter",
+    "scatter_add",
+    "scatter_max",
+    "scatter_min",
+    "scatter_mul",
     "sigmoid",
     "sin",
     "sinh",
     "slice",
+    "sort",
     "split",
     "sqrt",
     "square",
@@ -136,9 +160,12 @@ __all__ = [
     "std",
     "sub",
     "sum",
+    "take",
+    "take_along_axis",
     "tan",
     "tanh",
     "tile",
+    "top_k",
     "transpose",
     "unstack",
     "var",
