@@ -77,7 +77,13 @@ CASES = (
     ),
     Case(maxout, plain_maxout, "jnp.max over a reshape", SMALL, LARGE, torch=torch_maxout),
     Case(
-        softmax, jax.nn.softmax, "jax.nn.softmax", SMALL, LARGE, torch=functional("softmax", dim=-1)
+        softmax,
+        jax.nn.softmax,
+        "jax.nn.softmax",
+        SMALL,
+        LARGE,
+        torch=functional("softmax", dim=-1),
+        more_memory="one number a row: the cotangent of the winner",
     ),
     Case(
         sigmoid,

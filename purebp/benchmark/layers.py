@@ -129,6 +129,8 @@ def torch_dropout(torch: Any, x: Any, key: None) -> Any:
     return torch.nn.functional.dropout(x, 0.5)
 
 
+ALL_ROWS = "small: x_hat of all rows at once; many rows are read in blocks"
+
 CASES = (
     Case(
         affine,
@@ -245,6 +247,7 @@ CASES = (
         (SMALL_ROWS, normal(64), normal(64)),
         (ROWS, normal(768), normal(768)),
         torch=torch_layer_norm,
+        more_memory=ALL_ROWS,
     ),
     Case(
         dropout,

@@ -127,6 +127,8 @@ def plain_max_norm(w: Array) -> Array:
     return jnp.sum(jnp.maximum(0, jnp.linalg.norm(w, axis=0) - 1) ** 2) / 2
 
 
+ERROR = "temporaries: the error, which is saved in the place of both inputs"
+
 CASES = (
     Case(mse, plain_mse, "optax.squared_error", *TWO, torch=functional("mse_loss")),
     Case(
@@ -137,8 +139,15 @@ CASES = (
         torch=functional("l1_loss"),
         more_memory="the error; autodiff keeps two masks of a byte an entry",
     ),
-    Case(huber, optax_huber, "optax.huber_loss", *TWO, torch=functional("huber_loss")),
-    Case(log_cosh, optax_log_cosh, "optax.log_cosh", *TWO),
+    Case(
+        huber,
+        optax_huber,
+        "optax.huber_loss",
+        *TWO,
+        torch=functional("huber_loss"),
+        more_memory=ERROR,
+    ),
+    Case(log_cosh, optax_log_cosh, "optax.log_cosh", *TWO, more_memory=ERROR),
     Case(
         gaussian_nll,
         plain_gaussian_nll,
@@ -146,6 +155,7 @@ CASES = (
         (*TWO[0], positive(*SMALL)),
         (*TWO[1], positive(*LARGE)),
         torch=functional("gaussian_nll_loss"),
+        more_memory="small: the error; in large inputs it is subtracted again",
     ),
     Case(
         binary_cross_entropy,
@@ -163,6 +173,7 @@ CASES = (
         "optax.kl_divergence",
         *LOGITS,
         torch=functional("kl_div", reduction="batchmean"),
+        more_memory="temporaries: the terms of the sum; autodiff writes an output over them",
     ),
     Case(js_divergence, plain_js_divergence, "optax.kl_divergence", *LOGS),
     Case(
@@ -189,6 +200,7 @@ CASES = (
         (*TWO[0], normal(*SMALL)),
         (*TWO[1], normal(*LARGE)),
         torch=functional("triplet_margin_loss"),
+        more_memory="temporaries: both differences; autodiff writes an output over one of them",
     ),
     Case(elastic_net, plain_elastic_net, "plain jnp", *WEIGHTS),
     Case(max_norm, plain_max_norm, "jnp.linalg.norm", *WEIGHTS),

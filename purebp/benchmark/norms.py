@@ -9,6 +9,7 @@ from jax import lax
 from jaxtyping import Array
 
 from purebp.benchmark.case import Case, normal
+from purebp.benchmark.layers import ALL_ROWS
 from purebp.layers import (
     add_layer_norm,
     add_rms_norm,
@@ -131,5 +132,6 @@ CASES = (
         (SMALL_ROWS, SMALL_ROWS, normal(64), normal(64)),
         (ROWS, ROWS, normal(768), normal(768)),
         torch=torch_add_layer_norm,
+        more_memory=ALL_ROWS,
     ),
 )

@@ -149,6 +149,7 @@ CASES = (
         (normal(2, 16, 4, 16),),
         (normal(1, 2048, 8, 64),),
         options={"interleaved": True},
+        more_memory="cosines and sines as two arrays; nothing is saved",
         label="interleaved",
     ),
     Case(glu, jax.nn.glu, "jax.nn.glu", (SMALL,), (LARGE,), torch=functional("glu")),

@@ -159,8 +159,8 @@ def huber_fwd(
     res = _save(y, target)
     wide = widen(res.error)
     inside = jnp.clip(wide, -delta, delta)
-    losses = inside * (wide - inside / 2)
-    return reduce_examples(losses, reduction).astype(res.error.dtype), res
+    twice = reduce_examples(inside * (wide + (wide - inside)), reduction)
+    return (twice / 2).astype(res.error.dtype), res
 
 
 def huber_bwd(
@@ -207,10 +207,10 @@ def log_cosh_fwd(
 ) -> tuple[Array, DifferenceResiduals]:
     res = _save(y, target)
     size = jnp.abs(widen(res.error))
-    square = jnp.tanh(jnp.minimum(size, 1) / 2) ** 2
-    near = log1p_of_fraction(2 * square / (1 - square))
-    far = size + log1p_of_fraction(jnp.exp(-2 * size)) - math.log(2)
-    losses = jnp.where(size < 1, near, far)
+    near, square = size < 1, jnp.tanh(jnp.minimum(size, 1) / 2) ** 2
+    fraction = jnp.where(near, 2 * square / (1 - square), jnp.exp(-2 * size))
+    rest = log1p_of_fraction(fraction)
+    losses = jnp.where(near, rest, size - math.log(2) + rest)
     return reduce_examples(losses, reduction).astype(res.error.dtype), res
 
 
@@ -263,8 +263,8 @@ def gaussian_nll_fwd(
     mean: Array, target: Array, var: Array, *, reduction: Reduction = "mean"
 ) -> tuple[Array, GaussianResiduals]:
     error = widen(mean) - widen(target)
-    losses = (jnp.log(widen(var)) + error * error / var) / 2
-    loss = reduce_examples(losses, reduction).astype(jnp.result_type(mean, target, var))
+    twice = reduce_examples(jnp.log(widen(var)) + error * error / var, reduction)
+    loss = (twice / 2).astype(jnp.result_type(mean, target, var))
     kept = error.astype(jnp.result_type(mean, target))
     return loss, GaussianResiduals(kept, var, spec_of(mean), spec_of(target))
 
