@@ -70,12 +70,15 @@ class Tolerance(NamedTuple):
     `conditioned` adds the rounding errors that autodiff of the definition makes nearby; `reason`
     says why an op needs more than the default. `pooled` takes their root mean square over each
     argument where that is more: for ops that mix entries, in which a sum that cancels to 0 shows
-    little of its rounding. `rtol` replaces `factor * eps`, `atol` is added.
+    little of its rounding. `whole` does so with the output, for functions of a matrix that are
+    right as a whole: an entry of 0 has the rounding of the others. `rtol` replaces
+    `factor * eps`, `atol` is added.
     """
 
     factor: float = 8.0
     conditioned: bool = False
     pooled: bool = False
+    whole: bool = False
     reason: str = ""
     rtol: float | None = None
     atol: float = 0.0
@@ -84,9 +87,9 @@ class Tolerance(NamedTuple):
 STRICT = Tolerance()
 
 
-def conditioned(reason: str, *, pooled: bool = False) -> Tolerance:
+def conditioned(reason: str, *, pooled: bool = False, whole: bool = False) -> Tolerance:
     """The tolerance of an op whose cotangent is a difference that cancels."""
-    return Tolerance(conditioned=True, pooled=pooled, reason=reason)
+    return Tolerance(conditioned=True, pooled=pooled, whole=whole, reason=reason)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

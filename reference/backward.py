@@ -11,6 +11,7 @@ from collections.abc import Callable
 from reference import (
     backward_activations,
     backward_elementwise,
+    backward_factors,
     backward_gates,
     backward_layers,
     backward_linalg,
@@ -18,8 +19,10 @@ from reference import (
     backward_losses,
     backward_mixture,
     backward_more_losses,
+    backward_products,
     backward_recurrent,
     backward_scans,
+    backward_spectral,
     moves,
     scatters,
 )
@@ -29,6 +32,9 @@ BACKWARD: dict[str, Callable] = {
     **backward_elementwise.BACKWARD,
     **backward_activations.BACKWARD,
     **backward_linalg.BACKWARD,
+    **backward_spectral.BACKWARD,
+    **backward_products.BACKWARD,
+    **backward_factors.BACKWARD,
     **backward_lines.BACKWARD,
     **backward_layers.BACKWARD,
     **backward_losses.BACKWARD,

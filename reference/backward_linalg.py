@@ -21,7 +21,7 @@ from reference.linalg import (
 from reference.shapes import Array
 
 
-def over_matrices(function: Callable, args: Arguments, y_bar: Array, **options) -> tuple:
+def over_matrices(function: Callable, args: Arguments, y_bar: Array, /, **options) -> tuple:
     """The cotangents of a function of matrices with one output, matrix by matrix."""
     rank = 2 if np.ndim(y_bar) >= np.ndim(args[0]) else 0
     return batched(function, (*(2 for _ in args), rank), *args, y_bar, **options)

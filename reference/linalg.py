@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from reference.shapes import Array, float64
 
 
-def batched(function: Callable, ranks: tuple[int, ...], *arrays: ArrayLike, **options) -> tuple:
+def batched(function: Callable, ranks: tuple[int, ...], /, *arrays: ArrayLike, **options) -> tuple:
     """The outputs (always a tuple) of a function of single matrices, vectors or numbers.
 
     `ranks` has for each array how many of its axes, from the last, are those of one matrix.
@@ -29,7 +29,7 @@ def batched(function: Callable, ranks: tuple[int, ...], *arrays: ArrayLike, **op
     )
 
 
-def over_matrices(function: Callable, a: ArrayLike, *others: ArrayLike, **options):
+def over_matrices(function: Callable, a: ArrayLike, /, *others: ArrayLike, **options):
     """`batched` for functions of matrices alone; one output is returned as it is."""
     out = batched(function, (2,) * (1 + len(others)), a, *others, **options)
     return out[0] if len(out) == 1 else out

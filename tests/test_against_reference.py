@@ -19,6 +19,7 @@ from purebp.verification.cases import Case, make_args, make_cotangent, variants
 from purebp.verification.target import make_target
 from reference import activations as plain_activations
 from reference import elementwise as plain_elementwise
+from reference import factors as plain_factors
 from reference import gates as plain_gates
 from reference import layers as plain_layers
 from reference import linalg as plain_linalg
@@ -27,9 +28,11 @@ from reference import losses as plain_losses
 from reference import mixture as plain_mixture
 from reference import more_losses as plain_more_losses
 from reference import moves
+from reference import products as plain_products
 from reference import recurrent as plain_recurrent
 from reference import scans as plain_scans
 from reference import scatters as plain_scatters
+from reference import spectral as plain_spectral
 from reference.backward import BACKWARD
 from reference.precise import MP
 from reference.precise import PRECISE as PRECISE_REST
@@ -50,6 +53,9 @@ FORWARD: Loops = {
     **plain_elementwise.DEFINITIONS,
     **plain_activations.DEFINITIONS,
     **plain_linalg.DEFINITIONS,
+    **plain_spectral.DEFINITIONS,
+    **plain_products.DEFINITIONS,
+    **plain_factors.DEFINITIONS,
     **plain_layers.DEFINITIONS,
     **plain_lines.DEFINITIONS,
     **plain_losses.DEFINITIONS,

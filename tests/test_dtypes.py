@@ -1,6 +1,7 @@
 """Every op in every floating dtype, and with mixed ones. Nothing is computed: shapes suffice."""
 
 from functools import cache
+from itertools import zip_longest
 from typing import Any
 
 import jax
@@ -82,7 +83,7 @@ def check_dtypes(op: Op, dtypes: tuple[str, ...]) -> None:
         names = [parameter.name for parameter in op.signature.parameters]
         differentiated = [
             arg
-            for name, arg in zip(names, args, strict=True)
+            for name, arg in zip_longest(names, args)  # einsum takes any number
             if op.domains.get(name, REAL) != FIXED
         ]
         floating = [leaf for leaf in jax.tree.leaves(differentiated) if is_floating(leaf)]

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from functools import cache
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import jax
@@ -74,7 +75,9 @@ def point_of(name: str) -> Point:
     args = make_args(target, Case(variants(target)[0], "normal", "normal", 1))
     leaves, tree = jax.tree.flatten(args)
     names = [parameter.name for parameter in OPS[name].signature.parameters]
-    fixed = [OPS[name].domains.get(argument, REAL) == FIXED for argument in names]
+    fixed = [
+        OPS[name].domains.get(argument, REAL) == FIXED for argument, _ in zip_longest(names, args)
+    ]
     owners = jax.tree.leaves(
         tuple(jax.tree.map(lambda _, i=i: i, arg) for i, arg in enumerate(args))
     )

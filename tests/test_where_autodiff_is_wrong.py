@@ -28,7 +28,7 @@ from purebp.gates import (
     std,
     tanh,
 )
-from purebp.linalg import det
+from purebp.linalg import det, hermitian_function
 from purebp.losses import binary_cross_entropy, cosine_distance, triplet
 from reference.precise import MP, PRECISE
 from reference.precise_gates import PRECISE_GATES
@@ -71,6 +71,11 @@ def plain_cosine_distance(x: Any, y: Any) -> Any:
 
 def plain_binary_cross_entropy(z: Any, t: Any) -> Any:
     return jnp.mean(jnp.maximum(z, 0) - z * t + jnp.log1p(jnp.exp(-jnp.abs(z))))
+
+
+def plain_exponential(a: Any) -> Any:
+    w, v = jnp.linalg.eigh(a)
+    return (v * jnp.exp(w)) @ v.T
 
 
 def derivative(function: Callable[..., Any], row: Row) -> np.ndarray:
@@ -117,6 +122,14 @@ ROWS = (
         np.zeros((4, 4)),
         np.diag([24.0, 0, 0, 0]),
         "a pivot is 0, and not the last one",
+    ),
+    Row(
+        hermitian_function,
+        (((1.0, 0.0), (0.0, 1.0)),),
+        plain_exponential,
+        np.full((2, 2), NAN),
+        np.full((2, 2), np.e),
+        "eigenvectors of equal eigenvalues have no derivative, but exp has",
     ),
     Row(
         triplet,

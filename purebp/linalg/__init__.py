@@ -2,19 +2,72 @@
 
 from purebp.linalg import cholesky as _cholesky
 from purebp.linalg import determinant as _determinant
+from purebp.linalg import eigen as _eigen
+from purebp.linalg import entries as _entries
+from purebp.linalg import expm as _expm
+from purebp.linalg import functions as _functions
+from purebp.linalg import least_squares as _least_squares
+from purebp.linalg import lu as _lu
+from purebp.linalg import power as _power
+from purebp.linalg import products as _products
+from purebp.linalg import qr as _qr
 from purebp.linalg import solve as _solve
+from purebp.linalg import svd as _svd
 from purebp.linalg.cholesky import cholesky
 from purebp.linalg.determinant import det, slogdet
+from purebp.linalg.eigen import eigh, eigvalsh
+from purebp.linalg.entries import diag, diagonal, trace, tril, triu
+from purebp.linalg.expm import expm
+from purebp.linalg.functions import hermitian_function
+from purebp.linalg.least_squares import lstsq, pinv
+from purebp.linalg.lu import lu
+from purebp.linalg.power import matrix_power
+from purebp.linalg.products import einsum, kron, outer
+from purebp.linalg.qr import qr
 from purebp.linalg.solve import inv, solve, triangular_solve
+from purebp.linalg.svd import svd, svdvals
 
-OPS = (*_cholesky.OPS, *_solve.OPS, *_determinant.OPS)
+OPS = (
+    *_cholesky.OPS,
+    *_lu.OPS,
+    *_qr.OPS,
+    *_eigen.OPS,
+    *_svd.OPS,
+    *_solve.OPS,
+    *_determinant.OPS,
+    *_least_squares.OPS,
+    *_functions.OPS,
+    *_expm.OPS,
+    *_power.OPS,
+    *_products.OPS,
+    *_entries.OPS,
+)
 
 __all__ = [
     "OPS",
     "cholesky",
     "det",
+    "diag",
+    "diagonal",
+    "eigh",
+    "eigvalsh",
+    "einsum",
+    "expm",
+    "hermitian_function",
     "inv",
+    "kron",
+    "lstsq",
+    "lu",
+    "matrix_power",
+    "outer",
+    "pinv",
+    "qr",
     "slogdet",
     "solve",
+    "svd",
+    "svdvals",
+    "trace",
     "triangular_solve",
+    "tril",
+    "triu",
 ]

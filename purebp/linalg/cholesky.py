@@ -40,7 +40,7 @@ cholesky = Gate(
     cholesky_definition,
     cholesky_a_bar,
     domains={"a": SPD},
-    sizes={"batch": ((), (2,)), "n": (3, 2, 1, 4)},
+    sizes={"batch": ((), (2,), (), ()), "n": (3, 2, 3, 3)},
     tolerance=conditioned("L^-1 magnifies rounding by the condition of the matrix", pooled=True),
     primitive="cholesky",
 )

@@ -30,7 +30,7 @@ from purebp.op import FULL_RANK, Op, conditioned
 from purebp.residuals import Spec, spec_of
 
 CANCELS = conditioned("a determinant is a sum of products that cancel", pooled=True)
-SIZES = {"batch": ((), (2,)), "n": (4, 3, 1, 2)}
+SIZES = {"batch": ((), (2,), (2,), ()), "n": (4, 3, 2, 4)}
 
 
 def determinants(a: Array) -> Array:

@@ -104,3 +104,27 @@ def solve_transposed_with(factors: Factors, b: Array) -> Array:
     rows = triangle_solve(lu, above, transpose=True, unit_diagonal=True)
     back = jnp.argsort(permutation, axis=-1)
     return jnp.take_along_axis(rows, back[..., None], axis=-2)
+
+
+def signs_of_columns(v: Array) -> Array:
+    """1 or -1 for each column, as a row: times it, the largest entry of a column is positive."""
+    if v.size == 0:
+        return jnp.ones((*v.shape[:-2], 1, v.shape[-1]), v.dtype)
+    place = jnp.argmax(jnp.abs(v), axis=-2, keepdims=True)
+    return jnp.where(jnp.take_along_axis(v, place, axis=-2) < 0, -1, 1).astype(v.dtype)
+
+
+def over_gaps(x: Array, values: Array) -> Array:
+    """x_ij / (values_j - values_i): where these are equal 0 for 0, and NaN for the rest."""
+    gaps = values[..., None, :] - values[..., :, None]
+    tied = gaps == 0
+    return jnp.where(tied, jnp.where(x == 0, 0, jnp.nan), x / jnp.where(tied, 1, gaps))
+
+
+def on_diagonal(x: Array, rows: int, columns: int, offset: int) -> Array:
+    """The matrix with x on the diagonal that is `offset` places to the right of the main one."""
+    above = min(max(-offset, 0), rows)
+    below = rows - above - x.shape[-1]
+    by_row = jnp.pad(x, [*[(0, 0)] * (x.ndim - 1), (above, below)])
+    mask = jnp.eye(rows, columns, k=offset, dtype=bool)
+    return jnp.where(mask, by_row[..., None], 0)

@@ -21,7 +21,7 @@ from purebp.op import FULL_RANK, SPD, Op, conditioned
 from purebp.residuals import Spec, spec_of
 
 MAGNIFIES = conditioned("a^-1 magnifies rounding by the condition of the matrix", pooled=True)
-SIZES = {"batch": ((), (2,)), "n": (3, 2, 1, 4), "k": (2, 1, 3, 2)}
+SIZES = {"batch": ((), (2,), (), ()), "n": (3, 2, 3, 3), "k": (2, 1, 2, 2)}
 
 
 def triangular_solve_definition(

@@ -57,7 +57,7 @@ def variants(target: Target) -> tuple[Variant, ...]:
             problem = _problem(target, variant)
             reason = reason or problem
             if not problem:
-                accepted.append(variant)
+                accepted += [variant] if variant not in accepted else []
                 break
     if not accepted:
         raise TargetError(f"{target.name}: its function does not run: {reason}")

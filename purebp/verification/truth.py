@@ -119,6 +119,8 @@ class Oracle:
             hidden = np.where(np.abs(exact) < TINY32, HIDDEN * np.abs(exact), 0.0)
             value = np.maximum(value, np.abs(y32 - y64))
             derivative = np.maximum(derivative, hidden + np.abs(rounded - exact))
+        if self.tolerance.whole:
+            value = _pool(np.asarray(value), [leaf.size for leaf in self.output])
         if self.tolerance.pooled:
             derivative = _pool(np.asarray(derivative), [leaf.size for leaf in low])
         eps = max(float(jnp.finfo(leaf.dtype).eps) for leaf in low)

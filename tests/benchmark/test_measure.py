@@ -19,6 +19,7 @@ from purebp.errors import UnknownOpError, VerificationError
 
 WITHOUT_ROW = {
     "flatten": "a reshape: there is nothing to compute",
+    **dict.fromkeys(("trace", "diag", "diagonal", "tril", "triu"), "one mask: nothing to fuse"),
     "linear_classifier": "affine with a loss, both of which have rows",
     "two_layer_net_with_svm": "as with softmax_cross_entropy; svm has a row",
     "lenet5": "layers of conv_net in another order",

@@ -7,6 +7,7 @@ from reference import (
     activations,
     convolutions,
     elementwise,
+    factors,
     gates,
     layers,
     linalg,
@@ -14,8 +15,10 @@ from reference import (
     losses,
     mixture,
     more_losses,
+    products,
     recurrent,
     scans,
+    spectral,
 )
 from reference.backward import BACKWARD
 from reference.backward_convolutions import conv2d_backward_as_convolutions
@@ -33,6 +36,9 @@ MODULES = (
     scans,
     linalg,
     mixture,
+    spectral,
+    factors,
+    products,
 )
 DEFINITIONS = {name: f for module in MODULES for name, f in module.DEFINITIONS.items()}
 LENGTHS = np.array([0, 3])
@@ -282,13 +288,34 @@ CASES = [
         for options in ({}, {"lower": False, "unit_diagonal": True}, {"transpose": True})
     ),
     ("solve", (normal(2, 3, 3), normal(2, 3, 2)), {}),
-    *((name, (normal(2, 3, 3),), {}) for name in ("inv", "det", "slogdet")),
+    *((name, (normal(2, 3, 3),), {}) for name in ("inv", "det", "slogdet", "expm")),
+    *((name, (spd(2, 3, 3),), {}) for name in ("eigh", "eigvalsh")),
+    *(
+        ("hermitian_function", (spd(3, 3),), {"function": function})
+        for function in ("exp", "log", "sqrt", "rsqrt")
+    ),
+    *(
+        (name, (normal(*shape),), {})
+        for name in ("qr", "lu", "svd", "svdvals", "pinv")
+        for shape in ((2, 3, 3), (4, 2), (2, 4))
+    ),
+    *(("lstsq", (normal(*shape), normal(shape[0], 2)), {}) for shape in ((4, 2), (2, 4))),
+    ("outer", (normal(2, 3), normal(4)), {}),
+    ("kron", (normal(2, 2, 3), normal(3, 2)), {}),
+    *(
+        ("einsum", (normal(2, 3), normal(3, 3), normal(2)), {"subscripts": subscripts})
+        for subscripts in ("ij,jk,l->ikl", "ij,kk,...->", "...j,jk,i")
+    ),
+    *((name, (normal(2, 3, 4),), {}) for name in ("trace", "diag", "diagonal", "tril", "triu")),
+    *((name, (normal(4, 3),), {"offset": -1}) for name in ("trace", "diagonal", "tril", "triu")),
+    ("diag", (normal(3),), {"offset": 2}),
+    *(("matrix_power", (spd(3, 3),), {"power": power}) for power in (0, 3, -2)),
 ]
 
 
 def output(name, args, options):
     y = DEFINITIONS[name](*args, **options)
-    return y[0] if name == "batch_norm" else y
+    return y[0] if name in ("batch_norm", "lu") else y
 
 
 def upstream(y):
