@@ -38,8 +38,6 @@ ELEMENTWISE: tuple[tuple[Op, Callable[..., Array], str, tuple[Draws, ...]], ...]
     (gates.expm1, jnp.expm1, "expm1", (normal,)),
     (gates.log, jnp.log, "log", (positive,)),
     (gates.log1p, jnp.log1p, "log1p", (positive,)),
-    (gates.sigmoid, jax.nn.sigmoid, "sigmoid", (normal,)),
-    (gates.tanh, jnp.tanh, "tanh", (normal,)),
     (gates.sin, jnp.sin, "sin", (normal,)),
     (gates.cos, jnp.cos, "cos", (normal,)),
     (gates.tan, jnp.tan, "tan", (UNIT,)),
