@@ -1,18 +1,21 @@
 """Backward passes of embedding, positions, attention; see `reference.backward_gates`."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from reference.backward_gates import Arguments
 from reference.sequence import (
+    Extras,
     attention_row,
+    attention_rows,
     dot_product_attention,
-    keys_of,
     pair_of,
     project,
     rope,
     rotation_angle,
+    sinusoidal,
 )
 from reference.shapes import Array, float64
 
@@ -52,38 +55,70 @@ def rope_backward(
     return (turn_back(float64(y_bar), given, base=base, interleaved=interleaved), None)[: len(args)]
 
 
+def sinusoidal_backward(
+    args: Arguments, y_bar: Array, *, base: float = 10000.0
+) -> tuple[Array | None, ...]:
+    """x passes on; scale meets the waves, which are y of x = 0."""
+    y_bar, scale = float64(y_bar), args[1] if len(args) > 1 else None
+    given = args[2] if len(args) > 2 else None
+    waves = sinusoidal(np.zeros(y_bar.shape), None, given, base=base)
+    scale_bar = None if scale is None else np.asarray(np.sum(y_bar * waves))
+    return (y_bar, scale_bar, None)[: len(args)]
+
+
 def attention_bars(
     q: Array,
     k: Array,
     v: Array,
     y_bar: Array,
-    lengths: Array | None = None,
+    extras: Extras = Extras(),  # noqa: B008 - it is never changed
     *,
     causal: bool,
     window: int | tuple[int, int] | None,
     softcap: float | None = None,
     scale: float | None = None,
-) -> tuple[Array, Array, Array]:
-    """Query by query: weights, softmax, softcap and scores from right to left."""
+    rate: float = 0.0,
+) -> tuple[Array, ...]:
+    """Query by query: dropout, weights, softmax, softcap and scores from right to left.
+
+    The gradients of q, k, v, of the bias for every head, query and key, of sinks and slopes.
+    """
     q_bar, k_bar, v_bar = np.zeros(q.shape), np.zeros(k.shape), np.zeros(v.shape)
+    *batch, length, heads, _ = q.shape
+    bias_bar = np.zeros((*batch, heads, length, k.shape[-3]))
+    sinks_bar, slopes_bar = np.zeros(heads), np.zeros(heads)
     factor = q.shape[-1] ** -0.5 if scale is None else scale
-    for *batch, i, head in np.ndindex(q.shape[:-1]):
-        length = None if lengths is None else int(np.asarray(lengths)[tuple(batch)])
-        keys = keys_of(i, k.shape[-3], length, causal, window)
+    options: dict[str, Any] = {"causal": causal, "window": window, "rate": rate}
+    for place, row in attention_rows(q.shape[:-1], k.shape[-3], extras, **options):
+        *b, i, head = place
         own = head // (q.shape[-2] // k.shape[-2])
-        rows = np.array([k[(*batch, j, own)] for j in keys])
-        query, upstream = q[(*batch, i, head)], y_bar[(*batch, i, head)]
-        scores, weights = attention_row(query, rows, scale=factor, softcap=softcap)
-        weights_bar = [sum(upstream * v[(*batch, j, own)]) for j in keys]
+        keys = np.array([k[(*b, j, own)] for j in row.keys])
+        added: dict[str, Any] = {"added": row.added, "sink": row.sink}
+        scores, weights = attention_row(q[place], keys, scale=factor, softcap=softcap, **added)
+        upstream = y_bar[place]
+        weights_bar = [
+            sum(upstream * v[(*b, j, own)]) * left
+            for j, left in zip(row.keys, row.left, strict=True)
+        ]
         average = sum(w * w_bar for w, w_bar in zip(weights, weights_bar, strict=True))
-        for j, score, w, w_bar in zip(keys, scores, weights, weights_bar, strict=True):
-            score_bar = w * (w_bar - average) * factor
+        sinks_bar[head] -= (1.0 - sum(weights)) * average
+        for n, j in enumerate(row.keys):
+            score_bar = weights[n] * (weights_bar[n] - average)
+            bias_bar[(*b, head, i, j)] += score_bar
+            slopes_bar[head] -= score_bar * abs(i - j)
             if softcap is not None:
-                score_bar *= 1.0 - (score / softcap) ** 2
-            v_bar[(*batch, j, own)] += w * upstream
-            q_bar[(*batch, i, head)] += score_bar * k[(*batch, j, own)]
-            k_bar[(*batch, j, own)] += score_bar * query
-    return q_bar, k_bar, v_bar
+                score_bar *= 1.0 - (scores[n] / softcap) ** 2
+            v_bar[(*b, j, own)] += weights[n] * row.left[n] * upstream
+            q_bar[place] += score_bar * factor * k[(*b, j, own)]
+            k_bar[(*b, j, own)] += score_bar * factor * q[place]
+    return q_bar, k_bar, v_bar, bias_bar, sinks_bar, slopes_bar
+
+
+def summed_to(bar: Array, given: Array) -> Array:
+    """Summed over the axes along which an argument was broadcast."""
+    bar = bar.sum(axis=tuple(range(bar.ndim - given.ndim)))
+    axes = tuple(axis for axis, size in enumerate(given.shape) if size == 1)
+    return bar.sum(axis=axes, keepdims=True).reshape(given.shape)
 
 
 def dot_product_attention_backward(
@@ -94,15 +129,22 @@ def dot_product_attention_backward(
     window: int | tuple[int, int] | None = None,
     softcap: float | None = None,
     scale: float | None = None,
+    rate: float = 0.0,
     block: int | None = None,
 ) -> tuple[Array | None, ...]:
-    """The gradients of q, k and v; none of the lengths."""
+    """The gradients of q, k and v, of bias, sinks and slopes; none of the others."""
     q, k, v, y_bar = (float64(each) for each in (*args[:3], y_bar))
-    lengths = args[3] if len(args) > 3 else None
-    bars = attention_bars(
-        q, k, v, y_bar, lengths, causal=causal, window=window, softcap=softcap, scale=scale
+    extras = Extras(*args[3:])
+    options: dict[str, Any] = {"causal": causal, "window": window, "rate": rate}
+    *bars, bias_bar, sinks_bar, slopes_bar = attention_bars(
+        q, k, v, y_bar, extras, softcap=softcap, scale=scale, **options
     )
-    return (*bars, None)[: len(args)]
+    more = (
+        None if extras.bias is None else summed_to(bias_bar, np.asarray(extras.bias)),
+        None if extras.sinks is None else sinks_bar,
+        None if extras.slopes is None else slopes_bar,
+    )
+    return (*bars, None, None, *more, None)[: len(args)]
 
 
 def project_backward(x: Array, w: Array, y_bar: Array) -> tuple[Array, Array, Array]:
@@ -133,7 +175,7 @@ def multi_head_attention_backward(
     rows = w_o.reshape(-1, w_o.shape[-1])
     flat = o.reshape(*o.shape[:-2], len(rows))
     flat_bar, rows_bar, b_o_bar = project_backward(flat, rows, float64(y_bar))
-    bars = attention_bars(q, k, v, flat_bar.reshape(o.shape), causal=causal, window=window)
+    bars = attention_bars(q, k, v, flat_bar.reshape(o.shape), causal=causal, window=window)[:3]
     if rope_base is not None:
         bars = (*(turn_back(bar, None, base=rope_base) for bar in bars[:2]), bars[2])
     pulled = [project_backward(x, w, bar) for w, bar in zip(weights, bars, strict=True)]
@@ -150,6 +192,7 @@ def multi_head_attention_backward(
 BACKWARD: dict[str, Callable] = {
     "embedding": embedding_backward,
     "rope": rope_backward,
+    "sinusoidal": sinusoidal_backward,
     "dot_product_attention": dot_product_attention_backward,
     "multi_head_attention": multi_head_attention_backward,
 }

@@ -1,6 +1,7 @@
 """Layers of sequence models: embedding, positions, attention."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -56,6 +57,25 @@ def rope(
     return y
 
 
+def sinusoidal(
+    x: ArrayLike,
+    scale: ArrayLike | None = None,
+    positions: ArrayLike | None = None,
+    *,
+    base: float = 10000.0,
+) -> Array:
+    """x plus scale times a sine or cosine. Shapes: (*batch, t, d), (), (*batch, t) -> the first."""
+    x = float64(x)
+    factor = 1.0 if scale is None else float(np.asarray(scale))
+    places = np.arange(x.shape[-2]) if positions is None else np.asarray(positions)
+    places = np.broadcast_to(places, x.shape[:-1])
+    y = np.empty(x.shape)
+    for index in np.ndindex(x.shape):
+        angle = rotation_angle(int(places[index[:-1]]), index[-1] // 2, x.shape[-1], base)
+        y[index] = x[index] + factor * (np.cos(angle) if index[-1] % 2 else np.sin(angle))
+    return y
+
+
 def keys_of(
     i: int, count: int, length: int | None, causal: bool, window: int | tuple[int, int] | None
 ) -> list[int]:
@@ -70,44 +90,106 @@ def keys_of(
 
 
 def attention_row(
-    query: Array, keys: Array, *, scale: float, softcap: float | None
+    query: Array,
+    keys: Array,
+    *,
+    scale: float,
+    softcap: float | None,
+    added: list[float] | None = None,
+    sink: float = -np.inf,
 ) -> tuple[list[float], list[float]]:
-    """For one query the scores of its keys (after the softcap), and their softmax."""
+    """For one query the scores of its keys (after the softcap), and their weights.
+
+    `added` comes to the scores before the softmax; e^sink to the sum that divides the weights.
+    """
     scores = [scale * sum(a * b for a, b in zip(query, key, strict=True)) for key in keys]
     if softcap is not None:
         scores = [softcap * np.tanh(score / softcap) for score in scores]
-    powers = [np.exp(score - max(scores)) for score in scores]
-    return scores, [power / sum(powers) for power in powers]
+    shown = [a + b for a, b in zip(scores, added or [0.0] * len(scores), strict=True)]
+    most = max([*shown, sink], default=0.0)
+    powers = [np.exp(score - most) for score in shown]
+    total = sum(powers, np.exp(sink - most) if powers else 0.0)
+    return scores, [power / total for power in powers]
+
+
+class Extras(NamedTuple):
+    """The optional arguments of attention; `drawn` is dropout's mask, in the place of a key."""
+
+    lengths: ArrayLike | None = None
+    mask: ArrayLike | None = None
+    bias: ArrayLike | None = None
+    sinks: ArrayLike | None = None
+    slopes: ArrayLike | None = None
+    drawn: ArrayLike | None = None
+
+
+class Row(NamedTuple):
+    """One query: the keys it sees; what is added to each score; the sink; what dropout leaves."""
+
+    keys: list[int]
+    added: list[float]
+    sink: float
+    left: list[float]
+
+
+def whole(x: ArrayLike | None, fill: float, shape: tuple[int, ...]) -> Array:
+    """x for every example, head, query and key."""
+    return np.broadcast_to(fill if x is None else np.asarray(x), shape)
+
+
+def attention_rows(
+    shape: tuple[int, ...],
+    count: int,
+    extras: Extras,
+    *,
+    causal: bool,
+    window: int | tuple[int, int] | None,
+    rate: float = 0.0,
+) -> Iterator[tuple[tuple[int, ...], Row]]:
+    """For each query (*batch, i, head) of that shape what it sees of so many keys."""
+    *batch, length, heads = shape
+    scores = (*batch, heads, length, count)
+    mask, bias = whole(extras.mask, 1.0, scores), whole(extras.bias, 0.0, scores)
+    drawn = whole(extras.drawn if rate else None, 1.0, scores)
+    slopes, sinks = whole(extras.slopes, 0.0, (heads,)), whole(extras.sinks, -np.inf, (heads,))
+    for *b, i, head in np.ndindex(shape):
+        given = None if extras.lengths is None else int(np.asarray(extras.lengths)[tuple(b)])
+        at = (*b, head, i)
+        keys = [j for j in keys_of(i, count, given, causal, window) if mask[(*at, j)]]
+        added = [float(bias[(*at, j)] - slopes[head] * abs(i - j)) for j in keys]
+        left = [float(drawn[(*at, j)]) / (1.0 - rate) for j in keys]
+        yield (*b, i, head), Row(keys, added, float(sinks[head]), left)
 
 
 def dot_product_attention(
     q: ArrayLike,
     k: ArrayLike,
     v: ArrayLike,
-    lengths: ArrayLike | None = None,
-    *,
+    *extras: ArrayLike | None,
     causal: bool = False,
     window: int | tuple[int, int] | None = None,
     softcap: float | None = None,
     scale: float | None = None,
+    rate: float = 0.0,
     block: int | None = None,
 ) -> Array:
     """For each query the mean of the values it sees, weighted by the softmax of its scores.
 
-    `block` changes nothing: it is how purebp cuts the work.
-    Shapes: (*batch, t, h, d), twice (*batch, s, g, d), (*batch) -> (*batch, t, h, d).
+    `extras` are those of `Extras`. `block` changes nothing: it is how purebp cuts the work.
+    Shapes: (*batch, t, h, d), twice (*batch, s, g, d), extras -> (*batch, t, h, d).
     """
     q, k, v = float64(q), float64(k), float64(v)
     y = np.zeros(q.shape)
     factor = q.shape[-1] ** -0.5 if scale is None else scale
-    for *batch, i, head in np.ndindex(q.shape[:-1]):
-        length = None if lengths is None else int(np.asarray(lengths)[tuple(batch)])
-        keys = keys_of(i, k.shape[-3], length, causal, window)
+    options: dict[str, Any] = {"causal": causal, "window": window, "rate": rate}
+    for place, row in attention_rows(q.shape[:-1], k.shape[-3], Extras(*extras), **options):
+        *batch, _, head = place
         own = head // (q.shape[-2] // k.shape[-2])
-        rows = np.array([k[(*batch, j, own)] for j in keys])
-        _, weights = attention_row(q[(*batch, i, head)], rows, scale=factor, softcap=softcap)
-        for j, weight in zip(keys, weights, strict=True):
-            y[(*batch, i, head)] += weight * v[(*batch, j, own)]
+        keys = np.array([k[(*batch, j, own)] for j in row.keys])
+        added: dict[str, Any] = {"added": row.added, "sink": row.sink}
+        _, weights = attention_row(q[place], keys, scale=factor, softcap=softcap, **added)
+        for j, weight, left in zip(row.keys, weights, row.left, strict=True):
+            y[place] += weight * left * v[(*batch, j, own)]
     return y
 
 
@@ -151,6 +233,7 @@ def multi_head_attention(
 DEFINITIONS: dict[str, Callable] = {
     "embedding": embedding,
     "rope": rope,
+    "sinusoidal": sinusoidal,
     "dot_product_attention": dot_product_attention,
     "multi_head_attention": multi_head_attention,
 }

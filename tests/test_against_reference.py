@@ -14,6 +14,7 @@ import pytest
 from purebp import activations, gates, layers, linalg, losses
 from purebp.compat import enable_x64, jit_once
 from purebp.gates import sigmoid
+from purebp.layers.attention_terms import kept_everywhere
 from purebp.op import Op
 from purebp.verification.cases import Case, make_args, make_cotangent, variants
 from purebp.verification.target import make_target
@@ -86,6 +87,12 @@ def for_loops(op: Op, args: tuple[Any, ...], settings: Mapping[str, Any]) -> tup
         keep, shape = jnp.float32(1 - settings["rate"]), x.shape
         shape = shape[:1] if op.name == "drop_path" else shape
         return np.asarray(x), np.asarray(jax.random.bernoulli(key, keep, shape))
+    if op.name == "dot_product_attention" and settings["rate"]:
+        q, k, *_, key = args
+        drawn = kept_everywhere(q, k, key, settings["rate"], settings["block"])
+        args = (*args[:-1], drawn)
+    elif op.name == "dot_product_attention":
+        args = (*args[:-1], None)
     return jax.tree.map(np.asarray, args)
 
 

@@ -1,15 +1,19 @@
 """Attention, embedding, positions and gated units, against jnp and jax.nn."""
 
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
 from purebp.activations import geglu, glu, swiglu
 from purebp.benchmark.case import Case, integers, normal
 from purebp.benchmark.eager import functional
 from purebp.layers import dot_product_attention, embedding, multi_head_attention, rope
+from purebp.benchmark.case import Case, Draw, integers, normal, nothing, positive
+from purebp.layers import dot_product_attention, embedding, multi_head_attention, rope, sinusoidal
 
 SMALL, LARGE = normal(32, 64), normal(4096, 1024)
 
@@ -95,7 +99,74 @@ def plain_multi_head(x: Array, w_q: Array, w_k: Array, w_v: Array, w_o: Array) -
     return jnp.einsum("bthe,hem->btm", jax_attention(q, k, v), w_o)
 
 
+def jax_masked(q: Array, k: Array, v: Array, lengths: None, mask: Array, bias: Array) -> Array:
+    return jax.nn.dot_product_attention(q, k, v, bias, mask, is_causal=True)
+
+
+def plain_sinks(
+    q: Array,
+    k: Array,
+    v: Array,
+    lengths: None,
+    mask: None,
+    bias: None,
+    sinks: Array,
+    slopes: Array,
+) -> Array:
+    """As gpt-oss writes it: the sink is one more logit, and its probability is dropped."""
+    t, s = q.shape[-3], k.shape[-3]
+    scores = jnp.einsum("bthd,bshd->bhts", q, k) / q.shape[-1] ** 0.5
+    distance = jnp.abs(jnp.arange(t)[:, None] - jnp.arange(s))
+    scores = scores - slopes[:, None, None] * distance
+    scores = jnp.where(jnp.tril(jnp.ones((t, s), bool)), scores, -jnp.inf)
+    column = jnp.broadcast_to(sinks[:, None, None], (*scores.shape[:-1], 1))
+    p = jax.nn.softmax(jnp.concatenate([scores, column], axis=-1))[..., :-1]
+    return jnp.einsum("bhts,bshd->bthd", p, v)
+
+
+def plain_waves(x: Array, scale: Array) -> Array:
+    """A table of waves, as in the annotated Transformer."""
+    t, d = x.shape[-2:]
+    angles = jnp.arange(t)[:, None] * jnp.exp(-jnp.log(10000.0) * jnp.arange(0, d, 2) / d)
+    table = jnp.stack([jnp.sin(angles), jnp.cos(angles)], axis=-1).reshape(t, d)
+    return x + scale * table
+
+
+def seen(*shape: int) -> Draw:
+    """A mask of booleans, True at 9 of 10 places."""
+    return partial(_seen, shape)
+
+
+def _seen(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    return jnp.asarray(rng.random(shape) < 0.9)
+
+
 CASES = (
+    Case(
+        dot_product_attention,
+        jax_masked,
+        "jax.nn.dot_product_attention",
+        (*(normal(2, 32, 4, 16),) * 3, nothing, seen(1, 1, 32, 32), normal(1, 4, 32, 32)),
+        (*(normal(1, 1024, 4, 64),) * 3, nothing, seen(1, 1, 1024, 1024), normal(1, 4, 1024, 1024)),
+        options={"causal": True},
+        label="mask, bias",
+    ),
+    Case(
+        dot_product_attention,
+        plain_sinks,
+        "einsum, softmax with a column more",
+        (*(normal(2, 32, 4, 16),) * 3, *(nothing,) * 3, normal(4), positive(4)),
+        (*(normal(1, 1024, 8, 64),) * 3, *(nothing,) * 3, normal(8), positive(8)),
+        options={"causal": True},
+        label="sinks, slopes",
+    ),
+    Case(
+        sinusoidal,
+        plain_waves,
+        "jnp",
+        (normal(2, 16, 8), normal()),
+        (normal(8, 1024, 512), normal()),
+    ),
     Case(
         multi_head_attention,
         plain_multi_head,

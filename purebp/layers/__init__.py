@@ -4,6 +4,7 @@ from purebp.layers import recurrent
 from purebp.layers.adaptive_pool import adaptive_avg_pool, global_avg_pool
 from purebp.layers.add_norm import add_layer_norm, add_rms_norm
 from purebp.layers.attention import dot_product_attention
+from purebp.layers.attention_terms import alibi_slopes
 from purebp.layers.causal_conv import causal_conv1d
 from purebp.layers.conv import conv2d
 from purebp.layers.conv1d import conv1d
@@ -25,6 +26,7 @@ from purebp.layers.resize import pixel_shuffle, upsample
 from purebp.layers.response_norm import local_response_norm
 from purebp.layers.rms_norm import l2_normalize, rms_norm
 from purebp.layers.selective_scan import selective_scan
+from purebp.layers.sinusoidal import sinusoidal
 
 OPS = (
     affine,
@@ -56,6 +58,7 @@ OPS = (
     patches,
     embedding,
     rope,
+    sinusoidal,
     *recurrent.OPS,
     dot_product_attention,
     multi_head_attention,
@@ -69,6 +72,7 @@ __all__ = [
     "add_layer_norm",
     "add_rms_norm",
     "affine",
+    "alibi_slopes",
     "avg_pool",
     "batch_norm",
     "batch_norm_eval",
@@ -103,5 +107,6 @@ __all__ = [
     "rnn_step",
     "rope",
     "selective_scan",
+    "sinusoidal",
     "upsample",
 ]

@@ -13,7 +13,7 @@ from purebp.numerics import widen
 
 BLOCK = 128
 Window = int | tuple[int, int] | None
-Carry = tuple[Array, Array, Array]
+Pair = Array | np.ndarray
 
 
 def score_scale(scale: float | None, d: int) -> float:
@@ -37,31 +37,37 @@ def _reach(causal: bool, window: Window) -> tuple[int | None, int | None]:
 
 
 class Plan(NamedTuple):
-    """Blocks of queries and of keys, and the pairs of blocks in which a query sees a key."""
+    """Blocks of queries and of keys, and the pairs of blocks in which a query sees a key.
+
+    `counts` and `blocks` are those of queries and of keys: how many, and how many rows in each.
+    """
 
     heads: int
     length: int
-    queries: int
-    keys: int
+    counts: tuple[int, int]
+    blocks: tuple[int, int]
     causal: bool
     window: Window
     softcap: float | None
     pairs: np.ndarray
 
-    def scores(self, q: Array, k: Array, lengths: Array | None, pair: Array) -> tuple[Array, Array]:
-        """The scores of one pair of blocks, -inf where they are not seen; and their slope."""
+    def scores(self, q: Array, k: Array, pair: Pair) -> tuple[Array, Array]:
+        """The scores of one pair of blocks, after the softcap; and its slope."""
         s = jnp.matmul(q[pair[0]], jnp.swapaxes(k[pair[1]], -1, -2))
-        slope = jnp.ones((), s.dtype)
-        if self.softcap is not None:
-            e = jnp.exp(-2 * jnp.abs(s / self.softcap))
-            s, slope = self.softcap * jnp.tanh(s / self.softcap), 4 * e / ((1 + e) * (1 + e))
-        places = np.tile(np.arange(self.queries), s.shape[-2] // max(self.queries, 1))
-        rows = pair[0] * self.queries + places[:, None]
-        columns = pair[1] * self.keys + np.arange(self.keys)
-        seen = sees(rows, columns, self.causal, self.window) & (columns < self.length)
-        if lengths is not None:
-            seen = seen & (columns < lengths[..., None, None, None])
-        return jnp.where(seen, s, -jnp.inf), slope
+        if self.softcap is None:
+            return s, jnp.ones((), s.dtype)
+        e = jnp.exp(-2 * jnp.abs(s / self.softcap))
+        return self.softcap * jnp.tanh(s / self.softcap), 4 * e / ((1 + e) * (1 + e))
+
+    def places(self, pair: Pair) -> tuple[Array, Array]:
+        """The queries (rows, 1) and the keys (columns) of a pair of blocks."""
+        rows = pair[0] * self.blocks[0] + np.arange(self.blocks[0])
+        return rows[:, None], pair[1] * self.blocks[1] + np.arange(self.blocks[1])
+
+    def sees(self, pair: Pair) -> Array:
+        """Whether each query of a pair of blocks sees each key, by their places alone."""
+        rows, columns = self.places(pair)
+        return sees(rows, columns, self.causal, self.window) & (columns < self.length)
 
 
 def make_plan(
@@ -85,7 +91,8 @@ def make_plan(
     if right is not None:
         seen &= first[1] <= first[0] + rows - 1 + right
     pairs = np.argwhere(seen).astype(np.int32)
-    return Plan(heads, s, rows, columns, causal, window, softcap, pairs)
+    counts = len(first[0]), first[1].shape[0]
+    return Plan(heads, s, counts, (rows, columns), causal, window, softcap, pairs)
 
 
 def _block(length: int, block: int) -> int:
@@ -118,7 +125,7 @@ def zeros_of(x: Array) -> Array:
     return jnp.where(jnp.zeros((), bool), x, 0)
 
 
-def over_pairs(step: Callable[[Carry, Any], tuple[Carry, None]], start: Carry, plan: Plan) -> Carry:
+def over_pairs(step: Callable[[Any, Pair], tuple[Any, None]], start: Any, plan: Plan) -> Any:
     """Run a step for each pair of blocks; several are one loop, which is compiled once."""
     if len(plan.pairs) > 1:
         return lax.scan(step, start, jnp.asarray(plan.pairs))[0]

@@ -6,8 +6,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from purebp.errors import ShapeError
-from purebp.layers.attention import check_dot_product_attention, dot_product_attention
+from purebp.layers.attention import dot_product_attention
 from purebp.layers.attention_blocks import Window
+from purebp.layers.attention_check import check_dot_product_attention
 from purebp.layers.linear import affine
 from purebp.layers.position import rope
 from purebp.op import Op, conditioned
@@ -99,7 +100,8 @@ def multi_head_attention_bwd(res: MultiHeadResiduals, y_bar: Array) -> tuple[Bia
     *weights, w_o = res.weights
     o_bar, w_o_bar, b_o_bar = affine.bwd(res.output, y_bar)
     (o_spec,) = res.attention.output[1]
-    q_bar, k_bar, v_bar, _ = dot_product_attention.bwd(res.attention, o_bar.reshape(o_spec.shape))
+    bars = dot_product_attention.bwd(res.attention, o_bar.reshape(o_spec.shape))
+    q_bar, k_bar, v_bar = bars[:3]
     if res.turns is not None:
         q_bar, k_bar = rope.bwd(res.turns[0], q_bar)[0], rope.bwd(res.turns[1], k_bar)[0]
     (product_spec,) = res.inputs.output[1]
@@ -169,9 +171,7 @@ def check_multi_head_attention(
             f"multi_head_attention: w_q has shape {w_q.shape}, expected an even last axis: rope "
             "turns features in pairs"
         )
-    check_dot_product_attention(
-        w_q, w_k, w_v, None, causal=causal, window=window, softcap=None, scale=None, block=None
-    )
+    check_dot_product_attention(w_q, w_k, w_v, causal=causal, window=window)
 
 
 multi_head_attention = Op(

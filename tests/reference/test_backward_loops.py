@@ -73,6 +73,11 @@ def scan_inputs():
     return *steps, -positive(2, 3), normal(2, 4, 3), normal(2, 4, 3, seed=1)
 
 
+def attention_inputs():
+    """q, k and v: two examples of four queries and keys, two heads."""
+    return tuple(normal(2, 4, 2, 3, seed=seed) for seed in range(3))
+
+
 def expert_inputs():
     """x, the router and three experts with two features."""
     weights = normal(3, 2, 2), normal(3, 2, 2, seed=1), normal(3, 2, 2, seed=2)
@@ -205,6 +210,16 @@ CASES = [
         {"causal": True, "window": (2, 0), "softcap": 1.5, "scale": 0.7},
     ),
     (
+        "dot_product_attention",
+        (*attention_inputs(), LENGTHS, np.eye(4)[None, None] < 1, normal(2, 1, 4, 1), normal(2)),
+        {},
+    ),
+    (
+        "dot_product_attention",
+        (*attention_inputs(), None, None, None, normal(2), positive(2), normal(2, 4, 4) > -0.5),
+        {"rate": 0.4, "causal": True},
+    ),
+    (
         "multi_head_attention",
         (
             normal(3, 2),
@@ -219,6 +234,8 @@ CASES = [
         {"causal": True, "rope_base": 10.0},
     ),
     ("rope", (normal(2, 3, 2, 4), np.array([[0, 1, 2], [5, 0, 9]])), {}),
+    ("sinusoidal", (normal(3, 4),), {}),
+    ("sinusoidal", (normal(2, 3, 5), normal(), np.array([[0, 1, 2], [5, 0, 9]])), {"base": 10.0}),
     ("rope", (normal(3, 1, 6),), {"interleaved": True, "base": 10.0}),
     *(
         ("fused_linear_cross_entropy", (normal(3, 2), normal(2, 4), LABELS), {"reduction": r})
