@@ -217,7 +217,8 @@ class HingeResiduals(NamedTuple):
 def hinge_fwd(
     scores: Array, target: Array, *, reduction: Reduction = "mean"
 ) -> tuple[Array, HingeResiduals]:
-    losses = jnp.maximum(1 - widen(scores) * widen(target), 0)
+    product = widen(scores) * widen(target)
+    losses = jnp.where(product >= 1, 0, 1 - product)
     loss = reduce_examples(losses, reduction).astype(jnp.result_type(scores, target))
     return loss, HingeResiduals(scores, target)
 

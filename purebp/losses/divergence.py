@@ -118,9 +118,9 @@ def js_divergence_fwd(
     p, q = widen(log_p), widen(log_q)
     d = jnp.where((p == -jnp.inf) & (q == -jnp.inf), 0, q - p)
     near = jnp.log1p(jnp.expm1(-jnp.abs(d)) / 2)  # a(d) and a(-d) are -near, one of them less |d|
-    left = _weighed(p, -near - jnp.maximum(d, 0)) / 2
-    right = _weighed(q, -near - jnp.maximum(-d, 0)) / 2
-    losses = jnp.sum(left + right, axis=-1)
+    left = _weighed(p, -near - jnp.maximum(d, 0))
+    right = _weighed(q, -near - jnp.maximum(-d, 0))
+    losses = jnp.sum(left + right, axis=-1) / 2
     loss = reduce_examples(losses, reduction).astype(jnp.result_type(log_p, log_q))
     return loss, JsResiduals(left, right, spec_of(log_p), spec_of(log_q))
 
@@ -128,7 +128,7 @@ def js_divergence_fwd(
 def js_divergence_bwd(
     res: JsResiduals, loss_bar: Array, *, reduction: Reduction
 ) -> tuple[Array, Array]:
-    share = spread_over_examples(loss_bar, res.log_p.shape[:-1], reduction)
+    share = spread_over_examples(loss_bar, res.log_p.shape[:-1], reduction) / 2
     return (share * res.left).astype(res.log_p.dtype), (share * res.right).astype(res.log_q.dtype)
 
 
