@@ -21,6 +21,7 @@ from reference import (
     backward_more_losses,
     backward_products,
     backward_recurrent,
+    backward_sampled,
     backward_scans,
     backward_spectral,
     moves,
@@ -44,4 +45,5 @@ BACKWARD: dict[str, Callable] = {
     **scatters.BACKWARD,
     **backward_scans.BACKWARD,
     **backward_mixture.BACKWARD,
+    **backward_sampled.BACKWARD,
 }

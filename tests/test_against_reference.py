@@ -4,6 +4,7 @@ Autodiff has no part in this: the numbers come from formulas that were written t
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import jax
@@ -31,6 +32,7 @@ from reference import more_losses as plain_more_losses
 from reference import moves
 from reference import products as plain_products
 from reference import recurrent as plain_recurrent
+from reference import sampled as plain_sampled
 from reference import scans as plain_scans
 from reference import scatters as plain_scatters
 from reference import spectral as plain_spectral
@@ -65,9 +67,11 @@ FORWARD: Loops = {
     **plain_scans.DEFINITIONS,
     **plain_mixture.DEFINITIONS,
     **plain_scatters.DEFINITIONS,
+    **plain_sampled.DEFINITIONS,
     **moves.DEFINITIONS,
     "identity": np.asarray,
 }
+NOISE = {"gaussian_sample": jax.random.normal, "gumbel_softmax": jax.random.gumbel}
 BACK: Loops = {**BACKWARD, "identity": identity_backward}
 
 
@@ -81,7 +85,7 @@ def float64(leaf: Any) -> Any:
 
 
 def for_loops(op: Op, args: tuple[Any, ...], settings: Mapping[str, Any]) -> tuple[Any, ...]:
-    """The arguments as NumPy arrays; the reference takes dropout's mask, not the key."""
+    """The arguments as NumPy arrays; the reference takes dropout's mask or noise, not the key."""
     if op.name in ("dropout", "drop_path"):
         x, key = args
         keep, shape = jnp.float32(1 - settings["rate"]), x.shape
@@ -93,6 +97,11 @@ def for_loops(op: Op, args: tuple[Any, ...], settings: Mapping[str, Any]) -> tup
         args = (*args[:-1], drawn)
     elif op.name == "dot_product_attention":
         args = (*args[:-1], None)
+    if op.name in NOISE:
+        *rest, key = args
+        draw = partial(NOISE[op.name], shape=rest[0].shape, dtype=jnp.float32)
+        noise = jit_once(draw)(key)  # compiled as the op is: the last digits depend on it
+        return *map(np.asarray, rest), np.asarray(noise)
     return jax.tree.map(np.asarray, args)
 
 

@@ -16,7 +16,7 @@ from purebp.activations import OPS as ACTIVATIONS
 from purebp.activations import relu
 from purebp.gates import OPS as GATES
 from purebp.gates import branch, dot, matmul, mul, sigmoid
-from purebp.op import MASK
+from purebp.op import KEY, MASK
 from reference.worked_examples import JACOBIAN_SIZES
 from tests.moving import MOVING
 
@@ -45,8 +45,13 @@ def peak_bytes(function: Callable[..., Any], *args: Any) -> int:
 def backward_bytes(op: Op, shape: tuple[int, ...], bwd: Callable[..., Any] | None = None) -> int:
     """The bytes of the compiled `bwd` on arrays of one shape; nothing is computed."""
     needed = [parameter.name for parameter in op.signature.parameters if not parameter.optional]
-    dtypes = [bool if op.domains.get(name) == MASK else jnp.float32 for name in needed]
-    args = [jax.ShapeDtypeStruct(shape, dtype) for dtype in dtypes]
+    domains = [op.domains.get(name) for name in needed]
+    dtypes = [bool if domain == MASK else jnp.float32 for domain in domains]
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    args = [
+        key if domain == KEY else jax.ShapeDtypeStruct(shape, dtype)
+        for domain, dtype in zip(domains, dtypes, strict=True)
+    ]
     y, res = jax.eval_shape(op.fwd, *args)
     return peak_bytes(bwd or op.bwd, res, y)
 

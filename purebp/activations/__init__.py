@@ -3,7 +3,7 @@
 Those of one operand and one formula are gates: one pullback says all.
 """
 
-from purebp.activations import algebraic, axis, exponential, gated, hard, logistic
+from purebp.activations import algebraic, axis, exponential, gated, hard, logistic, sampled
 from purebp.activations.algebraic import softsign, squareplus
 from purebp.activations.axis import log_softmax, sparsemax, standardize
 from purebp.activations.exponential import celu, selu
@@ -11,6 +11,7 @@ from purebp.activations.gated import geglu, glu, swiglu
 from purebp.activations.hard import hard_sigmoid, hard_swish, hard_tanh, relu6, relu_squared
 from purebp.activations.logistic import log_sigmoid, mish, softplus
 from purebp.activations.piecewise import leaky_relu, maxout, prelu, relu
+from purebp.activations.sampled import gumbel_softmax
 from purebp.activations.smooth import elu, gelu, softmax, swish
 from purebp.gates import sigmoid, tanh
 
@@ -29,6 +30,7 @@ OPS = (
     *exponential.OPS,
     *axis.OPS,
     *gated.OPS,
+    *sampled.OPS,
 )
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "geglu",
     "gelu",
     "glu",
+    "gumbel_softmax",
     "hard_sigmoid",
     "hard_swish",
     "hard_tanh",

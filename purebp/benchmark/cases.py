@@ -18,6 +18,7 @@ from purebp.benchmark import (
     more_losses,
     norms,
     recurrent,
+    sampled,
     scans,
     sequence,
 )
@@ -40,6 +41,7 @@ CASES: tuple[Case, ...] = (
     *image_models.CASES,
     *sequence.CASES,
     *recurrent.CASES,
+    *sampled.CASES,
     *gates.CASES,
     *scans.CASES,
     *mixture.CASES,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from itertools import zip_longest
 from typing import Any, NamedTuple, cast
 
 import jax
@@ -10,6 +11,7 @@ import numpy as np
 from jaxtyping import Array
 
 from purebp.benchmark.case import Case
+from purebp.op import FIXED, Op
 
 Program = Callable[..., Any]
 
@@ -34,10 +36,16 @@ class Split(NamedTuple):
         return cast(tuple[Any, ...], jax.tree.unflatten(self.tree, leaves))
 
 
-def split_of(args: tuple[Any, ...]) -> Split:
-    """Which leaves of the arguments are differentiated: those of floats."""
-    leaves, tree = jax.tree.flatten(args)
-    return Split(tree, tuple(jnp.issubdtype(leaf.dtype, jnp.inexact) for leaf in leaves))
+def split_of(args: tuple[Any, ...], op: Op | None = None) -> Split:
+    """Which leaves of the arguments are differentiated: those of floats that are not fixed."""
+    domains = {} if op is None else op.domains
+    names = [] if op is None else [parameter.name for parameter in op.signature.parameters]
+    real = list[bool]()
+    for name, arg in zip_longest(names[: len(args)], args):
+        fixed = domains.get(name) == FIXED
+        leaves = jax.tree.leaves(arg)
+        real += [not fixed and jnp.issubdtype(leaf.dtype, jnp.inexact) for leaf in leaves]
+    return Split(jax.tree.structure(args), tuple(real))
 
 
 class Passes(NamedTuple):
@@ -68,7 +76,7 @@ def by_autodiff(case: Case) -> Passes:
     """jax.vjp of the baseline."""
 
     def forward(args: tuple[Any, ...]) -> tuple[Any, Any]:
-        split = split_of(args)
+        split = split_of(args, case.op)
 
         def function(chosen: list[Array]) -> Any:
             return case.baseline(*split.join(chosen, args))

@@ -9,10 +9,8 @@ import numpy as np
 from jaxtyping import Array
 
 from purebp.activations import geglu, glu, swiglu
-from purebp.benchmark.case import Case, integers, normal
-from purebp.benchmark.eager import functional
-from purebp.layers import dot_product_attention, embedding, multi_head_attention, rope
 from purebp.benchmark.case import Case, Draw, integers, normal, nothing, positive
+from purebp.benchmark.eager import functional
 from purebp.layers import dot_product_attention, embedding, multi_head_attention, rope, sinusoidal
 
 SMALL, LARGE = normal(32, 64), normal(4096, 1024)

@@ -25,8 +25,10 @@ from purebp.layers.reshape import flatten, patches
 from purebp.layers.resize import pixel_shuffle, upsample
 from purebp.layers.response_norm import local_response_norm
 from purebp.layers.rms_norm import l2_normalize, rms_norm
+from purebp.layers.sampling import gaussian_sample
 from purebp.layers.selective_scan import selective_scan
 from purebp.layers.sinusoidal import sinusoidal
+from purebp.layers.weight_norm import power_iteration, spectral_norm, weight_norm
 
 OPS = (
     affine,
@@ -54,6 +56,9 @@ OPS = (
     add_rms_norm,
     dropout,
     drop_path,
+    gaussian_sample,
+    weight_norm,
+    spectral_norm,
     flatten,
     patches,
     embedding,
@@ -87,6 +92,7 @@ __all__ = [
     "embedding",
     "flatten",
     "fully_connected",
+    "gaussian_sample",
     "global_avg_pool",
     "group_norm",
     "gru",
@@ -102,11 +108,14 @@ __all__ = [
     "multi_head_attention",
     "patches",
     "pixel_shuffle",
+    "power_iteration",
     "rms_norm",
     "rnn",
     "rnn_step",
     "rope",
     "selective_scan",
     "sinusoidal",
+    "spectral_norm",
     "upsample",
+    "weight_norm",
 ]

@@ -10,6 +10,7 @@ from purebp.losses import (
     difference,
     divergence,
     fused,
+    gaussian,
     overlap,
     penalties,
     regression,
@@ -23,6 +24,7 @@ from purebp.losses.ctc import ctc
 from purebp.losses.difference import gaussian_nll, huber, l1_loss, log_cosh, mse
 from purebp.losses.divergence import js_divergence, kl_divergence
 from purebp.losses.fused import fused_linear_cross_entropy
+from purebp.losses.gaussian import gaussian_kl
 from purebp.losses.overlap import dice
 from purebp.losses.penalties import elastic_net, l1, l2, max_norm
 from purebp.losses.regression import half_squared_error
@@ -40,6 +42,7 @@ OPS = (
     *binary.OPS,
     *overlap.OPS,
     *divergence.OPS,
+    *gaussian.OPS,
     *similarity.OPS,
     *contrast.OPS,
     *penalties.OPS,
@@ -56,6 +59,7 @@ __all__ = [
     "elastic_net",
     "focal",
     "fused_linear_cross_entropy",
+    "gaussian_kl",
     "gaussian_nll",
     "half_squared_error",
     "hinge",
