@@ -1,12 +1,16 @@
 """The matrices that ops are tried on have the properties that their domain promises."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from purebp.linalg import cholesky, solve
-from purebp.op import FULL_RANK, SPD, SYMMETRIC
+from purebp.linalg import cholesky, expm, solve
+from purebp.linalg.expm import exponential_series
+from purebp.op import FULL_RANK, SPD, SYMMETRIC, Op, conditioned
 from purebp.verification.cases import PATTERNS, Case, make_args, variants
+from purebp.verification.checks import CHECKS
 from purebp.verification.matrices import MATRICES, matrix_values
+from purebp.verification.probe import Probe
 from purebp.verification.target import make_target
 
 SHAPES = [(4, 4), (2, 3, 3), (1, 1), (3, 2, 2)]
@@ -72,3 +76,36 @@ def test_an_op_gets_the_matrices_it_asks_for(op) -> None:
             assert a.dtype == np.float32
             assert np.all(s[..., 0] < 110 * s[..., -1])
             assert op is solve or np.all(np.linalg.eigvalsh(a) > 0)
+
+
+BLOCKS = np.float32([[2, 1, 0], [1, 2, 0], [0, 0, 1]])
+
+
+def exponential_with_noise(noise, whole):
+    """exp of a matrix with zeros in it, with a share of a rounding of its largest entry added."""
+
+    def forward(a):
+        y = exponential_series(a)
+        return y + noise * jnp.finfo(a.dtype).eps * jnp.max(jnp.abs(y)), a
+
+    tolerance = conditioned("a test", pooled=True, whole=whole)
+    return Op(
+        forward,
+        expm.backward,
+        definition=exponential_series,
+        example=lambda _: (BLOCKS,),
+        tolerance=tolerance,
+    )
+
+
+@pytest.mark.parametrize(
+    ("noise", "whole", "right"), [(0.5, True, True), (100, True, False), (0.5, False, False)]
+)
+def test_a_zero_has_the_rounding_of_the_whole_where_the_op_says_so(noise, whole, right) -> None:
+    assert passes_forward(exponential_with_noise(noise, whole)) is right
+
+
+def passes_forward(op):
+    target = make_target(op)
+    probe = Probe(target, variants(target)[0])
+    return CHECKS["forward"](probe, probe.first).failure is None
