@@ -10,6 +10,7 @@ here is shipped with purebp: to go unseen, a mistake has to be made twice, in tw
     worked_examples                       the lecture notes' worked examples with their numbers
     moves                                 where entries come from, for gates that only move them
     scatters                              updates that meet the entries of an array
+    windows                               windows and convolutions with every option
     shapes                                small helpers: broadcasting, axes, windows, padding
 
 The loops are written to be read, not to be fast. They follow IEEE arithmetic (infinities and NaN

@@ -26,6 +26,7 @@ from reference import (
     backward_spectral,
     moves,
     scatters,
+    windows,
 )
 
 BACKWARD: dict[str, Callable] = {
@@ -43,6 +44,7 @@ BACKWARD: dict[str, Callable] = {
     **backward_recurrent.BACKWARD,
     **moves.BACKWARD,
     **scatters.BACKWARD,
+    **windows.BACKWARD,
     **backward_scans.BACKWARD,
     **backward_mixture.BACKWARD,
     **backward_sampled.BACKWARD,

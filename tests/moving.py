@@ -2,6 +2,7 @@
 
 from purebp.gates import (
     casting,
+    convolution,
     indexing,
     ordering,
     padding,
@@ -10,10 +11,13 @@ from purebp.gates import (
     scattering,
     shape,
     sliding,
+    window_extreme,
+    windows,
 )
 
 MODULES = (
     *(casting, shape, pieces, padding),
+    *(windows, window_extreme, convolution),
     *(indexing, sliding, scattering, scatter_extreme, ordering),
 )
 MOVING = {op.name for module in MODULES for op in module.OPS}

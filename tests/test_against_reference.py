@@ -36,6 +36,7 @@ from reference import sampled as plain_sampled
 from reference import scans as plain_scans
 from reference import scatters as plain_scatters
 from reference import spectral as plain_spectral
+from reference import windows as plain_windows
 from reference.backward import BACKWARD
 from reference.precise import MP
 from reference.precise import PRECISE as PRECISE_REST
@@ -68,6 +69,7 @@ FORWARD: Loops = {
     **plain_mixture.DEFINITIONS,
     **plain_scatters.DEFINITIONS,
     **plain_sampled.DEFINITIONS,
+    **plain_windows.DEFINITIONS,
     **moves.DEFINITIONS,
     "identity": np.asarray,
 }

@@ -4,6 +4,7 @@ from purebp.gates import (
     arithmetic,
     casting,
     comparison,
+    convolution,
     copying,
     cumulative,
     dispersion,
@@ -23,10 +24,13 @@ from purebp.gates import (
     sliding,
     special,
     trigonometric,
+    window_extreme,
+    windows,
 )
 from purebp.gates.arithmetic import add, div, mul, neg, reciprocal, sqrt, square, sub
 from purebp.gates.casting import cast, reduce_precision
 from purebp.gates.comparison import abs, clamp, max, min, where
+from purebp.gates.convolution import conv_general_dilated
 from purebp.gates.copying import branch, identity
 from purebp.gates.cumulative import cumlogsumexp, cummax, cummin, cumprod, cumsum
 from purebp.gates.dispersion import norm, std, var
@@ -54,6 +58,8 @@ from purebp.gates.shape import (
 from purebp.gates.sliding import dynamic_slice, dynamic_update_slice
 from purebp.gates.special import bessel_i0e, bessel_i1e, digamma, erf, erf_inv, erfc, lgamma
 from purebp.gates.trigonometric import acos, asin, atan, atan2, cos, sin, tan
+from purebp.gates.window_extreme import reduce_window_max, reduce_window_min
+from purebp.gates.windows import reduce_window_sum
 
 OPS = (
     *arithmetic.OPS,
@@ -78,6 +84,9 @@ OPS = (
     *scattering.OPS,
     *scatter_extreme.OPS,
     *ordering.OPS,
+    *windows.OPS,
+    *window_extreme.OPS,
+    *convolution.OPS,
 )
 
 __all__ = [
@@ -99,6 +108,7 @@ __all__ = [
     "cbrt",
     "clamp",
     "concatenate",
+    "conv_general_dilated",
     "cos",
     "cosh",
     "cumlogsumexp",
@@ -139,6 +149,9 @@ __all__ = [
     "reduce_max",
     "reduce_min",
     "reduce_precision",
+    "reduce_window_max",
+    "reduce_window_min",
+    "reduce_window_sum",
     "reshape",
     "rev",
     "rsqrt",
