@@ -3,6 +3,7 @@
 from purebp.models import dense, experts, images, loss, recurrent, transformer
 from purebp.models import mamba as mamba_
 from purebp.models import resnet as resnet_
+from purebp.models import vae as vae_
 from purebp.models import vit as vit_
 from purebp.models.alexnet import alexnet
 from purebp.models.dense import linear_classifier, n_layer_net, two_layer_net
@@ -17,6 +18,7 @@ from purebp.models.recurrent import RecurrentModel, char_lstm
 from purebp.models.residual import Residual
 from purebp.models.resnet import resnet
 from purebp.models.transformer import gpt, llama
+from purebp.models.vae import Vae, VaeAux, vae
 from purebp.models.vit import vit
 
 OPS = (
@@ -29,6 +31,7 @@ OPS = (
     *mamba_.OPS,
     *experts.OPS,
     *vit_.OPS,
+    *vae_.OPS,
 )
 
 __all__ = [
@@ -39,6 +42,8 @@ __all__ = [
     "Model",
     "RecurrentModel",
     "Residual",
+    "Vae",
+    "VaeAux",
     "Weight",
     "alexnet",
     "char_lstm",
@@ -55,6 +60,7 @@ __all__ = [
     "n_layer_net",
     "resnet",
     "two_layer_net",
+    "vae",
     "vit",
     "with_loss",
 ]

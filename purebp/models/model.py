@@ -143,7 +143,7 @@ MODES = (False, True)
 def _example(model: Model, rng: np.random.Generator, *, batch: int = 4) -> tuple[Any, ...]:
     """Arguments for verification: no bias is 0 and no scale is 1, so that each one matters."""
     net = Layers(model.name, model.layers)
-    params, state = _near(rng, net.weights()), _near(rng, net.states())
+    params, state = near_first(rng, net.weights()), near_first(rng, net.states())
     if model.tokens:
         vocabulary = model.layers[0].params["table"].shape[0]
         x = jnp.asarray(rng.integers(vocabulary, size=(2, *model.input_shape)), jnp.int32)
@@ -152,7 +152,7 @@ def _example(model: Model, rng: np.random.Generator, *, batch: int = 4) -> tuple
     return params, x, state, jax.random.key(int(rng.integers(2**31)))
 
 
-def _near(rng: np.random.Generator, table: Mapping[str, Mapping[str, Weight]]) -> Tree:
+def near_first(rng: np.random.Generator, table: Mapping[str, Mapping[str, Weight]]) -> Tree:
     """Values like the first ones, but none at its centre. No program is compiled for them."""
     return {
         layer: {
