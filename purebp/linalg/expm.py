@@ -3,7 +3,8 @@
 The derivative L(a, e) of exp at a in the direction e is the other half of the exponential of the
 block matrix [[a, e], [0, a]] = [[exp(a), L], [0, exp(a)]]. A block matrix of that kind is a pair,
 with (x, dx) (y, dy) = (x y, x dy + dx y), three products of half the size in place of eight. And
-<y_bar, L(a, e)> = <L(a^T, y_bar), e>: the backward pass is the exponential of (a^T, y_bar).
+<y_bar, L(a, e)> = <L(a^T, y_bar), e> = <L(a, y_bar^T)^T, e>: the backward pass is the exponential
+of the pair (a, y_bar^T), whose first half XLA shares with the forward pass.
 """
 
 from functools import partial
@@ -106,8 +107,8 @@ def _keep(jet: Jet, step: Array) -> Jet:
 def expm_definition(a: Wide[Array, "*batch n n"]) -> Wide[Array, "*batch n n"]:
     """y = exp(a) = 1 + a + a^2/2! + a^3/3! + ...
 
-    Maths: a_bar = L(a^T, y_bar), L(a, e) the derivative in the direction e, by the same scaling and
-        squaring as exp itself, on pairs of a matrix and its change.
+    Maths: a_bar = L(a, y_bar^T)^T, L(a, e) the derivative in the direction e, by the same scaling
+        and squaring as exp itself, on pairs of a matrix and its change.
     Shapes: a, y (*batch, n, n).
     Residuals: a.
     Kinks: none. NaN for a norm above 2^16 times 4 (in float64 times 5).
@@ -144,9 +145,9 @@ def expm_fwd(a: Array) -> tuple[Array, Array]:
 
 
 def expm_bwd(a: Array, y_bar: Array) -> tuple[Array]:
-    change = exponential(Jet(transposed(a), y_bar)).change
+    change = exponential(Jet(a, transposed(y_bar))).change
     assert change is not None
-    return (change,)
+    return (transposed(change),)
 
 
 expm = Op(
