@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 
 from reference.backward_gates import Arguments
-from reference.scans import selective_states
+from reference.backward_layers import affine_backward
+from reference.scans import attention_states, selective_states
 from reference.shapes import Array, float64
 
 
@@ -35,4 +36,42 @@ def selective_scan_backward(
     return u_bar + g * float64(d), *bars[1:], (g * u).sum(axis=(0, 1))
 
 
-BACKWARD: dict[str, Callable] = {"selective_scan": selective_scan_backward}
+def gated_linear_attention_backward(
+    args: Arguments, y_bar: tuple[Array, Array], *, block: int = 16
+) -> tuple[Array | None, ...]:
+    """The loop over the steps from the last to the first, row by row of the state."""
+    q, k, v, g = map(float64, args[:4])
+    state = args[4] if len(args) > 4 else None
+    states = attention_states(k, v, g, None if state is None else float64(state))
+    q_bar, k_bar, v_bar, g_bar = (np.zeros(x.shape) for x in (q, k, v, g))
+    o_bar, state_bar = float64(y_bar[0]), float64(y_bar[1]).copy()
+    for i, h, a in np.ndindex(q.shape[0], *q.shape[2:]):
+        row_bar = state_bar[i, h, a]
+        for t in reversed(range(q.shape[1])):
+            q_bar[i, t, h, a] = sum(states[i, t + 1, h, a] * o_bar[i, t, h])
+            row_bar = row_bar + q[i, t, h, a] * o_bar[i, t, h]
+            k_bar[i, t, h, a] = sum(row_bar * v[i, t, h])
+            v_bar[i, t, h] += row_bar * k[i, t, h, a]
+            row_bar = row_bar * np.exp(g[i, t, h, a])
+            g_bar[i, t, h, a] = sum(row_bar * states[i, t, h, a])
+        state_bar[i, h, a] = row_bar
+    whole = (q_bar, k_bar, v_bar, g_bar, None if state is None else state_bar)
+    return whole[: len(args)]
+
+
+def lora_affine_backward(
+    args: Arguments, y_bar: Array, *, scale: float = 1.0
+) -> tuple[Array | None, ...]:
+    """Through the changed weights: what they get, down and up get by the product rule."""
+    x, w, down, up = map(float64, args[:4])
+    b = args[4] if len(args) > 4 else None
+    x_bar, changed_bar, b_bar = affine_backward((x, w + scale * down @ up, b), float64(y_bar))
+    bars = (x_bar, changed_bar, scale * changed_bar @ up.T, scale * down.T @ changed_bar, b_bar)
+    return bars[: len(args)]
+
+
+BACKWARD: dict[str, Callable] = {
+    "selective_scan": selective_scan_backward,
+    "gated_linear_attention": gated_linear_attention_backward,
+    "lora_affine": lora_affine_backward,
+}

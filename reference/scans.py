@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 
+from reference.layers import affine
 from reference.shapes import Array, float64
 
 
@@ -41,4 +42,57 @@ def selective_scan(
     return y
 
 
-DEFINITIONS: dict[str, Callable] = {"selective_scan": selective_scan}
+def attention_states(k: Array, v: Array, g: Array, state: Array | None) -> Array:
+    """The state before the first step and after each one: (n, t + 1, h, d, e)."""
+    n, steps, heads, d = k.shape
+    states = np.zeros((n, steps + 1, heads, d, v.shape[-1]))
+    if state is not None:
+        states[:, 0] = state
+    for i, t, h, a in np.ndindex(k.shape):
+        kept = np.exp(g[i, t, h, a]) * states[i, t, h, a]
+        states[i, t + 1, h, a] = kept + k[i, t, h, a] * v[i, t, h]
+    return states
+
+
+def gated_linear_attention(
+    q: ArrayLike,
+    k: ArrayLike,
+    v: ArrayLike,
+    g: ArrayLike,
+    state: ArrayLike | None = None,
+    *,
+    block: int = 16,
+) -> tuple[Array, Array]:
+    """What each query reads from the state, and the last state; `block` changes nothing.
+
+    Shapes: q, k, g (n, t, h, d), v (n, t, h, e), (n, h, d, e) or None -> (n, t, h, e), the state.
+    """
+    q, k, v, g = map(float64, (q, k, v, g))
+    states = attention_states(k, v, g, None if state is None else float64(state))
+    o = np.zeros(v.shape)
+    for i, t, h, a in np.ndindex(q.shape):
+        o[i, t, h] += q[i, t, h, a] * states[i, t + 1, h, a]
+    return o, states[:, -1]
+
+
+def lora_affine(
+    x: ArrayLike,
+    w: ArrayLike,
+    down: ArrayLike,
+    up: ArrayLike,
+    b: ArrayLike | None = None,
+    *,
+    scale: float = 1.0,
+) -> Array:
+    """An affine layer with the weights w + scale down up. Shapes: of affine, (d, r), (r, k)."""
+    changed = float64(w).copy()
+    for i, j in np.ndindex(changed.shape):
+        changed[i, j] += scale * sum(float64(down)[i] * float64(up)[:, j])
+    return affine(x, changed, b)
+
+
+DEFINITIONS: dict[str, Callable] = {
+    "selective_scan": selective_scan,
+    "gated_linear_attention": gated_linear_attention,
+    "lora_affine": lora_affine,
+}

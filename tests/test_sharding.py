@@ -200,6 +200,7 @@ WHOLE = (  # their options, their other operands or JAX refuse a sharded axis
 )
 BATCHED_HERE: dict[str, set[str]] = {
     "selective_scan": {"u", "delta", "b", "c"},
+    "gated_linear_attention": {"q", "k", "v", "g", "state"},
     **{name: set[str]() for name in WHOLE},
 }
 

@@ -8,7 +8,7 @@ from jax import lax
 from jaxtyping import Array
 
 from purebp.benchmark.case import Case, Draw, Inputs, normal, positive
-from purebp.layers import selective_scan
+from purebp.layers import gated_linear_attention, lora_affine, selective_scan
 
 
 def scan_selective(u: Array, delta: Array, a: Array, b: Array, c: Array, d: Array) -> Array:
@@ -49,9 +49,50 @@ def _negative(draw: Draw, rng: np.random.Generator) -> Array:
     return -draw(rng)
 
 
+def scan_linear_attention(q: Array, k: Array, v: Array, g: Array) -> tuple[Array, Array]:
+    def step(s: Array, xs: tuple[Array, ...]) -> tuple[Array, Array]:
+        q, k, v, g = xs
+        s = jnp.exp(g)[..., None] * s + k[..., None] * v[..., None, :]
+        return s, jnp.einsum("nhde,nhd->nhe", s, q)
+
+    n, _, h, d = k.shape
+    by_time = tuple(jnp.moveaxis(x, 1, 0) for x in (q, k, v, g))
+    final, o = lax.scan(step, jnp.zeros((n, h, d, v.shape[-1])), by_time)
+    return jnp.moveaxis(o, 0, 1), final
+
+
+def linear_attention_inputs(n: int, t: int, h: int, d: int) -> Inputs:
+    """Queries, keys, values, and gates from -2 to -0.5."""
+    return *(normal(n, t, h, d),) * 3, negative(n, t, h, d)
+
+
+def plain_lora(x: Array, w: Array, down: Array, up: Array) -> Array:
+    return x @ w + (x @ down) @ up
+
+
+def lora_inputs(n: int, d: int, k: int, r: int) -> Inputs:
+    """Tokens, weights, and a change of rank r."""
+    return normal(n, d), normal(d, k), normal(d, r), normal(r, k)
+
+
 SMALL, LARGE = selective_inputs(2, 16, 8, 4), selective_inputs(2, 1024, 256, 16)
 
 CASES = (
+    Case(
+        gated_linear_attention,
+        scan_linear_attention,
+        "lax.scan",
+        linear_attention_inputs(2, 16, 2, 8),
+        linear_attention_inputs(2, 1024, 4, 64),
+        more_memory="small: the decays between all steps of a piece, which is all there is",
+    ),
+    Case(
+        lora_affine,
+        plain_lora,
+        "jnp",
+        lora_inputs(16, 32, 32, 4),
+        lora_inputs(2048, 1024, 1024, 8),
+    ),
     Case(selective_scan, scan_selective, "lax.scan", SMALL, LARGE),
     Case(
         selective_scan,

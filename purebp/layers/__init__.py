@@ -13,8 +13,10 @@ from purebp.layers.conv_transpose import conv_transpose2d
 from purebp.layers.dropout import drop_path, dropout
 from purebp.layers.embedding import embedding
 from purebp.layers.fully_connected import fully_connected
+from purebp.layers.gated_attention import gated_linear_attention
 from purebp.layers.group_norm import group_norm, instance_norm
 from purebp.layers.linear import affine
+from purebp.layers.low_rank import lora_affine
 from purebp.layers.mixture import mixture_of_experts
 from purebp.layers.multi_head import multi_head_attention
 from purebp.layers.norm import batch_norm, batch_norm_eval, layer_norm
@@ -68,6 +70,8 @@ OPS = (
     dot_product_attention,
     multi_head_attention,
     selective_scan,
+    gated_linear_attention,
+    lora_affine,
     mixture_of_experts,
 )
 
@@ -93,6 +97,7 @@ __all__ = [
     "flatten",
     "fully_connected",
     "gaussian_sample",
+    "gated_linear_attention",
     "global_avg_pool",
     "group_norm",
     "gru",
@@ -101,6 +106,7 @@ __all__ = [
     "l2_normalize",
     "layer_norm",
     "local_response_norm",
+    "lora_affine",
     "lstm",
     "lstm_step",
     "max_pool",

@@ -7,10 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from purebp.benchmark.scans import associative_selective, selective_inputs
+from purebp.benchmark.scans import (
+    associative_selective,
+    linear_attention_inputs,
+    selective_inputs,
+)
 from purebp.compat import jit_once
 from purebp.errors import OptionError
-from purebp.layers import selective_scan
+from purebp.layers import gated_linear_attention, selective_scan
 
 
 def arrays(*sizes):
@@ -61,3 +65,28 @@ def test_an_empty_sequence():
 def test_a_block_below_1_is_refused():
     with pytest.raises(OptionError, match="block is 0, expected a number of steps"):
         selective_scan(*arrays(1, 2, 1, 1), block=0)
+
+
+def test_gated_linear_attention_in_pieces_carries_its_state_on():
+    rng = np.random.default_rng(1)
+    q, k, v, g = (draw(rng) for draw in linear_attention_inputs(2, 7, 2, 3))
+
+    @jit_once
+    def all_ways(q, k, v, g):
+        whole = [gated_linear_attention(q, k, v, g, block=block) for block in (1, 3, 16)]
+        o, state = gated_linear_attention(*(x[:, :4] for x in (q, k, v, g)))
+        rest, final = gated_linear_attention(*(x[:, 4:] for x in (q, k, v, g)), state)
+        return whole, (jnp.concatenate([o, rest], axis=1), final)
+
+    whole, parts = all_ways(q, k, v, 30 * g)  # e^-900 and below: no quotient of two decays
+    for came in whole:
+        for a, b in zip(came, parts, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_without_decay_it_is_causal_linear_attention():
+    rng = np.random.default_rng(2)
+    q, k, v, g = (draw(rng) for draw in linear_attention_inputs(1, 6, 1, 3))
+    o, _ = gated_linear_attention(q, k, v, 0 * g)
+    scores = np.tril(np.einsum("nthd,nshd->nhts", q, k))
+    np.testing.assert_allclose(o, np.einsum("nhts,nshe->nthe", scores, v), rtol=1e-4, atol=1e-5)

@@ -78,6 +78,12 @@ def attention_inputs():
     return tuple(normal(2, 4, 2, 3, seed=seed) for seed in range(3))
 
 
+def linear_attention_inputs():
+    """q, k, v and g: two examples of three steps, one head."""
+    q, k = normal(2, 3, 1, 3), normal(2, 3, 1, 3, seed=1)
+    return q, k, normal(2, 3, 1, 2), -positive(2, 3, 1, 3)
+
+
 def expert_inputs():
     """x, the router and three experts with two features."""
     weights = normal(3, 2, 2), normal(3, 2, 2, seed=1), normal(3, 2, 2, seed=2)
@@ -298,6 +304,15 @@ CASES = [
         for top in (1, 2)
     ),
     *(("load_balance", (normal(3, 4),), {"top": top}) for top in (1, 2)),
+    *(
+        ("gated_linear_attention", (*linear_attention_inputs(), *first), {})
+        for first in ((), (normal(2, 1, 3, 2),))
+    ),
+    *(
+        ("lora_affine", (normal(2, 3), normal(3, 4), normal(3, 2), normal(2, 4), b), options)
+        for b in (None, normal(4))
+        for options in ({"scale": 0.5},)
+    ),
     *(("selective_scan", (*scan_inputs(), *d), {}) for d in ((), (normal(2),))),
     ("cholesky", (spd(2, 3, 3),), {}),
     *(
