@@ -57,7 +57,10 @@ def scan_gru(x: Array, h0: Array, *weights: Array) -> Any:
 
 
 def torch_weights(torch: Any, w_x: Any, w_h: Any, b: Any, b_hidden: Any = None) -> Any:
-    """As PyTorch has them: transposed, with a bias beside each."""
+    """As PyTorch has them: transposed, with a bias beside each.
+
+    An LSTM there reads its gates in another order: the numbers differ, the work does not.
+    """
     rest = torch.zeros_like(b) if b_hidden is None else torch.zeros(b.shape[0] - len(b_hidden))
     return w_x.T, w_h.T, b, rest if b_hidden is None else torch.cat([rest, b_hidden])
 
