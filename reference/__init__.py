@@ -10,6 +10,7 @@ here is shipped with purebp: to go unseen, a mistake has to be made twice, in tw
     worked_examples                       the lecture notes' worked examples with their numbers
     moves                                 where entries come from, for gates that only move them
     scatters                              updates that meet the entries of an array
+    remainder                             the remainder
     windows                               windows and convolutions with every option
     shapes                                small helpers: broadcasting, axes, windows, padding
 

@@ -25,6 +25,7 @@ from reference import (
     backward_scans,
     backward_spectral,
     moves,
+    remainder,
     scatters,
     windows,
 )
@@ -44,6 +45,7 @@ BACKWARD: dict[str, Callable] = {
     **backward_recurrent.BACKWARD,
     **moves.BACKWARD,
     **scatters.BACKWARD,
+    **remainder.BACKWARD,
     **windows.BACKWARD,
     **backward_scans.BACKWARD,
     **backward_mixture.BACKWARD,

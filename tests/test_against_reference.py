@@ -32,6 +32,7 @@ from reference import more_losses as plain_more_losses
 from reference import moves
 from reference import products as plain_products
 from reference import recurrent as plain_recurrent
+from reference import remainder as plain_remainder
 from reference import sampled as plain_sampled
 from reference import scans as plain_scans
 from reference import scatters as plain_scatters
@@ -70,6 +71,7 @@ FORWARD: Loops = {
     **plain_scatters.DEFINITIONS,
     **plain_sampled.DEFINITIONS,
     **plain_windows.DEFINITIONS,
+    **plain_remainder.DEFINITIONS,
     **moves.DEFINITIONS,
     "identity": np.asarray,
 }

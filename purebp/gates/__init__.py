@@ -18,6 +18,7 @@ from purebp.gates import (
     pieces,
     powers,
     reduction,
+    remainder,
     scatter_extreme,
     scattering,
     shape,
@@ -44,6 +45,7 @@ from purebp.gates.padding import pad, slice
 from purebp.gates.pieces import concatenate, split, stack, unstack
 from purebp.gates.powers import cbrt, integer_pow, pow, rsqrt
 from purebp.gates.reduction import logsumexp, mean, prod, sum
+from purebp.gates.remainder import rem
 from purebp.gates.scatter_extreme import scatter_max, scatter_min, scatter_mul
 from purebp.gates.scattering import scatter, scatter_add
 from purebp.gates.shape import (
@@ -56,7 +58,15 @@ from purebp.gates.shape import (
     transpose,
 )
 from purebp.gates.sliding import dynamic_slice, dynamic_update_slice
-from purebp.gates.special import bessel_i0e, bessel_i1e, digamma, erf, erf_inv, erfc, lgamma
+from purebp.gates.special import (
+    bessel_i0e,
+    bessel_i1e,
+    digamma,
+    erf,
+    erf_inv,
+    erfc,
+    lgamma,
+)
 from purebp.gates.trigonometric import acos, asin, atan, atan2, cos, sin, tan
 from purebp.gates.window_extreme import reduce_window_max, reduce_window_min
 from purebp.gates.windows import reduce_window_sum
@@ -87,6 +97,7 @@ OPS = (
     *windows.OPS,
     *window_extreme.OPS,
     *convolution.OPS,
+    *remainder.OPS,
 )
 
 __all__ = [
@@ -152,6 +163,7 @@ __all__ = [
     "reduce_window_max",
     "reduce_window_min",
     "reduce_window_sum",
+    "rem",
     "reshape",
     "rev",
     "rsqrt",
