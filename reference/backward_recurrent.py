@@ -153,11 +153,26 @@ def gru_backward(
     return back_in_time(step, backward, with_lengths(args, 7), 1, y_bar, reverse)
 
 
+def bidirectional_lstm_backward(args: Arguments, y_bar: Any) -> Bars:
+    """Each half through its own LSTM; x gets both."""
+    x, w_x, w_h, b, lengths = with_lengths(args, 5)
+    n, units = len(x), np.shape(w_h)[1]
+    zeros, y_bar = np.zeros((n, units)), float64(y_bar)
+    sides = []
+    for i in range(2):
+        half = y_bar[..., i * units : (i + 1) * units]
+        given = (x, zeros, zeros, w_x[i], w_h[i], b[i], lengths)
+        sides.append(lstm_backward(given, (half, zeros, zeros), reverse=bool(i)))
+    weights = [np.stack([side[k] for side in sides]) for k in (3, 4, 5)]
+    return (sides[0][0] + sides[1][0], *weights, None)[: len(args)]
+
+
 BACKWARD: dict[str, Callable] = {
     "rnn_step": rnn_step_backward,
     "rnn": rnn_backward,
     "lstm_step": lstm_step_backward,
     "lstm": lstm_backward,
+    "bidirectional_lstm": bidirectional_lstm_backward,
     "gru_step": gru_step_backward,
     "gru": gru_backward,
 }

@@ -133,11 +133,21 @@ def gru(
     return over_time(step, x, (h0,), (w_x, w_h, b, b_hidden), lengths, reverse)
 
 
+def bidirectional_lstm(x, w_x, w_h, b, lengths: Lengths = None):
+    """Two LSTMs side by side, the second one in reverse. Shapes: (n, t, d), ... -> (n, t, 2h)."""
+    zeros = np.zeros((len(x), np.shape(w_h)[1]))
+    halves = [
+        lstm(x, zeros, zeros, w_x[i], w_h[i], b[i], lengths, reverse=bool(i))[0] for i in range(2)
+    ]
+    return np.concatenate(halves, axis=-1)
+
+
 DEFINITIONS: dict[str, Callable] = {
     "rnn_step": rnn_step,
     "rnn": rnn,
     "lstm_step": lstm_step,
     "lstm": lstm,
+    "bidirectional_lstm": bidirectional_lstm,
     "gru_step": gru_step,
     "gru": gru,
 }

@@ -8,7 +8,7 @@ from jax import lax
 from jaxtyping import Array
 
 from purebp.benchmark.case import Case, Inputs, normal
-from purebp.layers import gru, gru_step, lstm, lstm_step, rnn, rnn_step
+from purebp.layers import bidirectional_lstm, gru, gru_step, lstm, lstm_step, rnn, rnn_step
 
 
 def plain_rnn_step(x: Array, h: Array, w_x: Array, w_h: Array, b: Array) -> Array:
@@ -45,6 +45,20 @@ def scan_lstm(x: Array, h0: Array, c0: Array, *weights: Array) -> Any:
 
     final, y = lax.scan(step, (h0, c0), jnp.moveaxis(x, 1, 0))
     return jnp.moveaxis(y, 0, 1), *final
+
+
+def scan_both(x: Array, w_x: Array, w_h: Array, b: Array) -> Array:
+    """As flax's Bidirectional: the second LSTM reads the sequence from its end."""
+    zeros = jnp.zeros((x.shape[0], w_h.shape[1]))
+    ahead = scan_lstm(x, zeros, zeros, w_x[0], w_h[0], b[0])[0]
+    back = scan_lstm(x[:, ::-1], zeros, zeros, w_x[1], w_h[1], b[1])[0]
+    return jnp.concatenate([ahead, back[:, ::-1]], axis=-1)
+
+
+def both_inputs(n: int, t: int, d: int, h: int) -> Inputs:
+    """x and the weights of two LSTMs."""
+    weights = normal(2, d, 4 * h, scale=d**-0.5), normal(2, h, 4 * h, scale=h**-0.5)
+    return normal(n, t, d), *weights, normal(2, 4 * h)
 
 
 def scan_gru(x: Array, h0: Array, *weights: Array) -> Any:
@@ -154,6 +168,14 @@ CASES = (
         inputs(4, 16, 16, 32, 4, 2),
         inputs(16, 64, 64, 128, 4, 2),
         torch=torch_lstm,
+        more_memory=TEMPORARIES,
+    ),
+    Case(
+        bidirectional_lstm,
+        scan_both,
+        "two lax.scan of the cell",
+        both_inputs(4, 16, 16, 32),
+        both_inputs(16, 64, 64, 128),
         more_memory=TEMPORARIES,
     ),
     Case(

@@ -22,7 +22,15 @@ from purebp.layers.multi_head import multi_head_attention
 from purebp.layers.norm import batch_norm, batch_norm_eval, layer_norm
 from purebp.layers.pool import avg_pool, max_pool
 from purebp.layers.position import rope
-from purebp.layers.recurrent import gru, gru_step, lstm, lstm_step, rnn, rnn_step
+from purebp.layers.recurrent import (
+    bidirectional_lstm,
+    gru,
+    gru_step,
+    lstm,
+    lstm_step,
+    rnn,
+    rnn_step,
+)
 from purebp.layers.reshape import flatten, patches
 from purebp.layers.resize import pixel_shuffle, upsample
 from purebp.layers.response_norm import local_response_norm
@@ -85,6 +93,7 @@ __all__ = [
     "avg_pool",
     "batch_norm",
     "batch_norm_eval",
+    "bidirectional_lstm",
     "causal_conv1d",
     "conv1d",
     "conv2d",

@@ -298,6 +298,11 @@ CASES = [
         for lengths, reverse in ((None, False), (np.array([3, 1]), True))
     ),
     ("lstm", (normal(2, 3, 3), normal(2, 2, seed=3), *recurrent_weights(4), np.array([0, 2])), {}),
+    (
+        "bidirectional_lstm",
+        (normal(2, 3, 2), normal(2, 2, 4), normal(2, 1, 4), normal(2, 4), np.array([3, 1])),
+        {},
+    ),
     ("gru", (normal(2, 3, 3), *recurrent_weights(3), normal(2), np.array([2, 3])), {}),
     *(
         ("mixture_of_experts", expert_inputs(), {"top": top, "renormalize": top == 2})
