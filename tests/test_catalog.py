@@ -7,12 +7,12 @@ differences of the forward pass; see purebp/verification.
 from functools import cache, lru_cache
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from purebp.catalog import OPS, families, find
 from purebp.errors import UnknownOpError
-from purebp.verification.cases import Variant, cases, variants
+from purebp.verification.cases import Variant, cases_of, variants
 from purebp.verification.checks import CHECKS, ONCE
 from purebp.verification.probe import Probe
 from purebp.verification.report import describe
@@ -29,31 +29,31 @@ def probe_of(name: str, variant: Variant) -> Probe:
     return Probe(target_of(name), variant)
 
 
-EACH_TIME = [name for name in CHECKS if name not in ONCE]
+EACH_TIME = [name for name in CHECKS if name not in ONCE]  # they share what was computed
 MODELS = [op.name for op in families()["models"]]  # their programs take seconds to compile
 
 
-@pytest.mark.parametrize("check", EACH_TIME)
 @pytest.mark.parametrize("name", [name for name in OPS if name not in MODELS])
 @given(data=st.data())
-@settings(suppress_health_check=list(HealthCheck), max_examples=10)
-def test_every_op_passes_every_check(name, check, data):
-    must_pass(name, check, data)
+@settings(suppress_health_check=list(HealthCheck), max_examples=3)
+def test_every_op_passes_every_check_with_all_its_options(name, data):
+    must_pass(name, data)
 
 
-@pytest.mark.parametrize("check", EACH_TIME)
 @pytest.mark.parametrize("name", MODELS)
 @given(data=st.data())
-@settings(suppress_health_check=list(HealthCheck), max_examples=4)
-def test_every_model_passes_every_check(name, check, data):
-    must_pass(name, check, data)
+@settings(suppress_health_check=list(HealthCheck), max_examples=2)
+def test_every_model_passes_every_check_with_all_its_options(name, data):
+    must_pass(name, data)
 
 
-def must_pass(name, check, data):
-    case = data.draw(cases(target_of(name)))
-    outcome = CHECKS[check](probe_of(name, case.variant), case)
-    assume(not outcome.inconclusive)
-    assert outcome.failure is None, describe(outcome.failure)
+def must_pass(name, data):
+    """One case of each variant (options and shapes) through all checks, for each example."""
+    for variant in variants(target_of(name)):
+        case = data.draw(cases_of(variant))
+        for check in EACH_TIME:
+            outcome = CHECKS[check](probe_of(name, variant), case)
+            assert outcome.failure is None, describe(outcome.failure)
 
 
 @pytest.mark.parametrize("check", sorted(ONCE))

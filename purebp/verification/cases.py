@@ -78,11 +78,6 @@ def fixed_cases(variant: Variant) -> tuple[Case, ...]:
     return (*patterns, *(Case(variant, "normal", kind, 1) for kind in COTANGENTS[1:]))
 
 
-def cases(target: Target) -> st.SearchStrategy[Case]:
-    """Cases of all variants of a target."""
-    return st.sampled_from(variants(target)).flatmap(cases_of)
-
-
 def make_args(target: Target, case: Case) -> tuple[Any, ...]:
     """The arguments of a case, in float32."""
     rng = np.random.default_rng(case.seed)

@@ -235,7 +235,7 @@ def check_jit(probe: Probe, case: Case) -> Outcome:
 def check_repeat(probe: Probe, case: Case) -> Outcome:
     """Called twice, and with the inputs unchanged, the backward pass gives the same bits."""
     chosen, rest, y_bar = probe.inputs(case)
-    first, second = (flat(probe.pull_jit(chosen, rest, y_bar)[1]) for _ in range(2))
+    first, second = (flat(probe.pull(chosen, rest, y_bar)[1]) for _ in range(2))
     zero = np.zeros(first.shape)
     return compare("repeat", "the first call", case, probe.layout.place, second, first, zero)
 
@@ -256,7 +256,7 @@ def check_vmap(probe: Probe, case: Case) -> Outcome:
         got = probe.batched_jit(tuple(axes))(given, rest, bars)
         for index in range(2):
             single = [g[index] if axis == 0 else g for g, axis in zip(given, axes, strict=True)]
-            expected = probe.pull_jit(single, rest, [bar[index] for bar in bars])[1]
+            expected = probe.pull(single, rest, [bar[index] for bar in bars])[1]
             size = flat(
                 [jnp.full(leaf.shape, jnp.max(jnp.abs(leaf), initial=0.0)) for leaf in expected]
             )

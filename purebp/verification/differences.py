@@ -32,11 +32,12 @@ def slopes(f: Scalars, x: np.ndarray, indices: np.ndarray, magnitude: float) -> 
     `magnitude` bounds the terms that f adds up, and what f changes by when x changes relatively
     by 1: both times the unit of rounding are its noise.
     """
-    base = f(x[None])[0]
     floor = 0.1 * float(np.sqrt(np.mean(x**2))) if x.size else 1.0
     scale = np.maximum(np.abs(x[indices]), max(floor, 1e-6))
     ladder = FIRST * scale[:, None] / RATIO ** np.arange(STEPS)[None, :]
-    plus, minus = _shifted(f, x, indices, ladder), _shifted(f, x, indices, -ladder)
+    points = [x[None], _shifted(x, indices, ladder), _shifted(x, indices, -ladder)]
+    values = f(np.concatenate(points))  # in one go: each number of points is compiled
+    base, (plus, minus) = values[0], values[1:].reshape(2, *ladder.shape)
     up = x[indices][:, None] + ladder
     down = x[indices][:, None] - ladder
     central = (plus - minus) / (up - down)
@@ -45,11 +46,12 @@ def slopes(f: Scalars, x: np.ndarray, indices: np.ndarray, magnitude: float) -> 
     return Slopes(best, error + _kink(plus, minus, base, ladder, noise))
 
 
-def _shifted(f: Scalars, x: np.ndarray, indices: np.ndarray, steps: np.ndarray) -> np.ndarray:
+def _shifted(x: np.ndarray, indices: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """For each step along each coordinate a point."""
     points = np.broadcast_to(x, (*steps.shape, x.size)).copy()
     rows = np.arange(len(indices))
     points[rows, :, indices] = x[indices][:, None] + steps
-    return f(points.reshape(-1, x.size)).reshape(steps.shape)
+    return points.reshape(-1, x.size)
 
 
 def _extrapolate(central: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

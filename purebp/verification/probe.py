@@ -19,6 +19,7 @@ from purebp.verification.truth import Oracle, Truth
 JACOBIAN_LIMIT = 2**20
 JACOBIAN_ROWS = 128
 KEPT = 32
+BATCH = 64
 
 Leaves = Sequence[Any]
 
@@ -206,10 +207,9 @@ class Probe:
         tolerance = self.target.tolerance
         return Oracle(self.reference_leaves, self.output, self.has_jacobian, tolerance)
 
-    @cached_property
-    def pull_jit(self) -> Callable[..., Any]:
+    def pull(self, chosen: Leaves, rest: Leaves, y_bar: Leaves) -> tuple[Any, list[Any]]:
         """(value of the forward rule, cotangents), compiled."""
-        return jax.jit(self.pull_leaves)
+        return self._first_run_jit(chosen, rest, y_bar)[1]
 
     @cached_property
     def _first_run_jit(self) -> Callable[..., Any]:
@@ -250,10 +250,17 @@ class Probe:
         return jit_once(compute)
 
     def scalar_forward(self, rest: Leaves, y_bar: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-        """x -> sum(y_bar * forward(x)) on a batch of flat float64 vectors x."""
+        """x -> sum(y_bar * forward(x)) on a batch of flat float64 vectors x.
+
+        They go through in blocks of one size, so that one program serves batches of all sizes.
+        """
 
         def f(points: np.ndarray) -> np.ndarray:
-            return np.asarray(self._scalars_jit(jnp.asarray(points), rest, jnp.asarray(y_bar)))
+            count = len(points)
+            filled = np.concatenate([points, np.repeat(points[:1], -count % BATCH, axis=0)])
+            blocks = filled.reshape(-1, BATCH, points.shape[1])
+            values = [self._scalars_jit(block, rest, y_bar) for block in blocks]
+            return np.concatenate([np.asarray(value) for value in values])[:count]
 
         return f
 
