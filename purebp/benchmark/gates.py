@@ -78,6 +78,11 @@ REDUCING: tuple[tuple[Op, Callable[..., Array], str], ...] = (
 )
 """Gate, the JAX function and PyTorch's name of it, over the last axis of a matrix."""
 
+MORE_MEMORY = {
+    "abs": "x, which whatever made it keeps anyway; autodiff keeps a mask beside it",
+    "pow": "x, y and the power, which others keep anyway; autodiff keeps two slopes beside them",
+}
+
 SMALL, LARGE = (32, 64), (1024, 2048)
 
 
@@ -96,6 +101,7 @@ def elementwise_case(
         tuple(draw(*LARGE) for draw in draws),
         torch=torch_function(torch) if torch else None,
         single=True,
+        more_memory=MORE_MEMORY.get(gate.name, ""),
     )
 
 
