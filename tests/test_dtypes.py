@@ -25,8 +25,9 @@ SIXTEEN = ("bfloat16", "float16")
 
 def refuses_sixteen_bits(op: Op) -> bool:
     """Whether the annotations ask for 32 bits at least: there are no factorisations in 16."""
-    specs = [spec for parameter in op.signature.parameters for spec in parameter.specs]
-    return bool(specs) and not any("bfloat16" in spec.dtypes for spec in specs)
+    dtypes = [spec.dtypes for parameter in op.signature.parameters for spec in parameter.specs]
+    floating = [names for names in dtypes if "float32" in names]
+    return bool(floating) and not any("bfloat16" in names for names in floating)
 
 
 WIDE = [name for name in OPS if refuses_sixteen_bits(OPS[name])]
