@@ -92,8 +92,11 @@ def hard_swish_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     Source: Howard et al. 2019, "Searching for MobileNetV3", section 5.2.
     """
     middle = (x > -3) & (x < 3)
-    near = jnp.where(middle, x, jnp.zeros_like(x))
-    return jnp.where(middle, (near * near + 3 * near) / 6, jnp.where(x <= -3, 0 * near, x))
+    low = middle & (x < -0.75)  # around the zero of the slope the square has the exact slope
+    centred = jnp.where(low, x + 1.5, jnp.zeros_like(x))
+    near = jnp.where(middle & ~low, x, jnp.zeros_like(x))
+    inside = jnp.where(low, (centred * centred - 2.25) / 6, near * (near + 3) / 6)
+    return jnp.where(middle, inside, jnp.where(x <= -3, 0 * near, x))
 
 
 def hard_swish_forward(x: Array) -> Array:

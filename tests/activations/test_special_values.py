@@ -8,6 +8,7 @@ import pytest
 from purebp import activations
 from purebp.activations import (
     celu,
+    hard_swish,
     log_softmax,
     softmax,
     softplus,
@@ -15,6 +16,7 @@ from purebp.activations import (
     squareplus,
     standardize,
 )
+from purebp.compat import enable_x64
 from purebp.errors import OptionError, ShapeError
 
 IN_JAX = {
@@ -103,3 +105,11 @@ def test_options_that_make_no_sense_are_refused() -> None:
             op(x, axis=1)
         with pytest.raises(ShapeError, match="at least one axis"):
             op(jnp.float32(1))
+
+
+def test_the_definition_of_hard_swish_has_an_exact_slope_around_its_zero() -> None:
+    with enable_x64(True):
+        x = jnp.float64(-1.5148096096515656)
+        (x_bar,) = hard_swish.bwd(hard_swish.fwd(x)[1], 1.0)
+        for slope in (jax.grad(hard_swish.definition)(x), x_bar):
+            np.testing.assert_allclose(slope, (2 * x + 3) / 6, rtol=4e-16)
