@@ -48,15 +48,19 @@ def plain_rms_norm(x: Array, gamma: Array) -> Array:
     return gamma * x * lax.rsqrt(jnp.mean(x * x, axis=-1, keepdims=True) + 1e-6)
 
 
+def plain_turned_attention(x: Array, layer: Any) -> Array:
+    """x plus the attention of its norm, with rotary positions; jax.nn shares key heads itself."""
+    h = plain_rms_norm(x, layer["gamma"])
+    q, k, v = (jnp.einsum("btd,dhe->bthe", h, layer[f"w_{each}"]) for each in "qkv")
+    o = jax.nn.dot_product_attention(rotate_half(q), rotate_half(k), v, is_causal=True)
+    return x + jnp.einsum("bthe,hem->btm", o, layer["w_o"])
+
+
 def plain_llama(params: Any, tokens: Array, labels: Array) -> Any:
-    """Llama with the attention of jax.nn, which shares key heads itself."""
+    """Llama with the attention of jax.nn."""
     x = params["tokens"]["table"][tokens]
     for index in range(1, sum(name.startswith("mlp") for name in params) + 1):
-        layer = params[f"attention{index}"]
-        h = plain_rms_norm(x, layer["gamma"])
-        q, k, v = (jnp.einsum("btd,dhe->bthe", h, layer[f"w_{each}"]) for each in "qkv")
-        o = jax.nn.dot_product_attention(rotate_half(q), rotate_half(k), v, is_causal=True)
-        x = x + jnp.einsum("bthe,hem->btm", o, layer["w_o"])
+        x = plain_turned_attention(x, params[f"attention{index}"])
         layer = params[f"mlp{index}"]
         h = plain_rms_norm(x, layer["gamma"])
         x = x + (jax.nn.silu(h @ layer["w_gate"]) * (h @ layer["w_up"])) @ layer["w_down"]
@@ -68,11 +72,7 @@ def plain_moe(params: Any, tokens: Array, labels: Array) -> Any:
     """Mixtral with the attention of jax.nn, and tokens sorted for `lax.ragged_dot`."""
     x = params["tokens"]["table"][tokens]
     for index in range(1, sum(name.startswith("experts") for name in params) + 1):
-        layer = params[f"attention{index}"]
-        h = plain_rms_norm(x, layer["gamma"])
-        q, k, v = (jnp.einsum("btd,dhe->bthe", h, layer[f"w_{each}"]) for each in "qkv")
-        o = jax.nn.dot_product_attention(rotate_half(q), rotate_half(k), v, is_causal=True)
-        x = x + jnp.einsum("bthe,hem->btm", o, layer["w_o"])
+        x = plain_turned_attention(x, params[f"attention{index}"])
         layer = params[f"experts{index}"]
         rows = plain_rms_norm(x, layer["gamma"]).reshape(-1, x.shape[-1])
         weights = (layer[each] for each in ("router", "w_gate", "w_up", "w_down"))

@@ -7,6 +7,7 @@ import math
 import os
 import platform
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import jax
@@ -40,6 +41,7 @@ HEADINGS = (
 )
 
 
+@cache
 def environment() -> dict[str, str]:
     """Device, processors, versions and date."""
     known = {dist.metadata["Name"].lower() for dist in importlib.metadata.distributions()}

@@ -1,5 +1,6 @@
 """Scatters that multiply, and that keep the smallest or the largest."""
 
+import math
 from typing import Any
 
 import jax.numpy as jnp
@@ -61,9 +62,7 @@ def scatter_mul_forward(
 
 def _products(updates: Array, place: Array, shape: tuple[int, ...]) -> tuple[Array, Array]:
     """The product of the updates at each place; and for each update that of the other ones."""
-    size = 1
-    for n in shape:
-        size *= n
+    size = math.prod(shape)
     order = jnp.argsort(place.ravel(), stable=True)
     ordered, factors = place.ravel()[order], updates.ravel()[order]
     first = ordered != jnp.concatenate([ordered[:1] - 1, ordered[:-1]])

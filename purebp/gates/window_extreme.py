@@ -59,17 +59,8 @@ def reduce_window_max_definition(
     return _first_extreme(x, 1, windows_over(x.ndim, *options))
 
 
-def reduce_window_max_forward(
-    x: Array,
-    *,
-    window_dimensions: Each,
-    window_strides: Each,
-    padding: Sides,
-    base_dilation: Each,
-    window_dilation: Each,
-) -> Array:
-    options = (window_dimensions, window_strides, padding, base_dilation, window_dilation)
-    return _extreme(x, 1, windows_over(x.ndim, *options))
+def reduce_window_max_forward(x: Array, **options: Any) -> Array:
+    return _extreme(x, 1, windows_over(x.ndim, **options))
 
 
 def _extreme(x: Array, sign: int, windows: Windows) -> Array:
@@ -106,17 +97,8 @@ def reduce_window_min_definition(
     return _first_extreme(x, -1, windows_over(x.ndim, *options))
 
 
-def reduce_window_min_forward(
-    x: Array,
-    *,
-    window_dimensions: Each,
-    window_strides: Each,
-    padding: Sides,
-    base_dilation: Each,
-    window_dilation: Each,
-) -> Array:
-    options = (window_dimensions, window_strides, padding, base_dilation, window_dilation)
-    return _extreme(x, -1, windows_over(x.ndim, *options))
+def reduce_window_min_forward(x: Array, **options: Any) -> Array:
+    return _extreme(x, -1, windows_over(x.ndim, **options))
 
 
 Pair = tuple[Array, Array]

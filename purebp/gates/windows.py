@@ -32,25 +32,24 @@ class Windows(NamedTuple):
 
 
 def windows_over(
-    rank: int, window: Each, strides: Each, padding: Sides, base: Each, dilation: Each
+    rank: int,
+    window_dimensions: Each,
+    window_strides: Each,
+    padding: Sides,
+    base_dilation: Each,
+    window_dilation: Each,
 ) -> Windows:
     """The options, one number for each axis."""
     sides = ((padding, padding),) * rank if isinstance(padding, int) else padding
-    each = [v if isinstance(v, tuple) else (v,) * rank for v in (window, strides, base, dilation)]
-    return Windows(each[0], each[1], sides, each[2], each[3])
+    window, strides, base, dilation = (
+        value if isinstance(value, tuple) else (value,) * rank
+        for value in (window_dimensions, window_strides, base_dilation, window_dilation)
+    )
+    return Windows(window, strides, sides, base, dilation)
 
 
 def reduce_over(x: Array, empty: Any, combine: Any, windows: Windows) -> Array:
-    return lax.reduce_window(
-        x,
-        np.asarray(empty, x.dtype),
-        combine,
-        windows.window,
-        windows.strides,
-        windows.padding,
-        windows.base,
-        windows.dilation,
-    )
+    return lax.reduce_window(x, np.asarray(empty, x.dtype), combine, *windows)
 
 
 def reduce_window_sum_definition(
@@ -122,8 +121,7 @@ def check_windows(op: str, x: Array, **options: Any) -> None:
             f"{op}: padding is {padding!r}, expected an integer of at least 0, or (low, high) for "
             f"each of the {x.ndim} axes of x"
         )
-    window, strides, base, dilation = (options[name] for name in words)
-    windows = windows_over(x.ndim, window, strides, padding, base, dilation)
+    windows = windows_over(x.ndim, **options)
     for n, w, (low, high), spread, d in zip(
         x.shape, windows.window, windows.padding, windows.base, windows.dilation, strict=True
     ):

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from purebp.compat import jit_once
 from purebp.models import conv_net, lenet5, linear_classifier, n_layer_net, two_layer_net
 from purebp.models.model import Model
 
@@ -140,3 +141,19 @@ def worst_difference(came: Any, wanted: Any) -> float:
     ]
     floor = max(float(np.max(np.abs(b))) for _, b in pairs) / 20
     return max(float(np.max(np.abs(a - b)) / max(np.max(np.abs(b)), floor)) for a, b in pairs)
+
+
+def assert_equals_plain(
+    loss: Model, plain_loss: Callable[..., Any], params: Any, x: Any, targets: Any, allowed: float
+) -> None:
+    """A model with its loss has the value and the gradients of the plain loss of its params."""
+
+    @jit_once
+    def both(params: Any) -> Any:
+        (value, _), res = loss.fwd(params, x, targets)
+        return (value, loss.bwd(res, 1.0)[0]), jax.value_and_grad(plain_loss)(params)
+
+    (value, bars), (wanted, gradients) = both(params)
+    assert {leaf.dtype for leaf in jax.tree.leaves(bars)} == {jax.tree.leaves(params)[0].dtype}
+    np.testing.assert_allclose(value, wanted, rtol=allowed)
+    assert worst_difference(bars, gradients) < allowed

@@ -5,12 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from purebp.compat import enable_x64, jit_once
+from purebp.compat import enable_x64
 from purebp.errors import OptionError
 from purebp.losses import softmax_cross_entropy
 from purebp.models import moe, with_loss
-from tests.models.plain import worst_difference
-from tests.models.test_transformer import root_mean_square_norm, turned
+from tests.models.plain import assert_equals_plain
+from tests.models.test_transformer import root_mean_square_norm, turned_attention
 
 MODEL = moe(11, 9, width=8, heads=4, shared=2, depth=2, hidden=3, experts=4)
 LOSS = with_loss(MODEL, softmax_cross_entropy)
@@ -33,14 +33,7 @@ def plain_experts(x, layer):
 def plain_loss(params):
     x = params["tokens"]["table"][X]
     for i in (1, 2):
-        layer = params[f"attention{i}"]
-        h = root_mean_square_norm(x, layer["gamma"])
-        q, k, v = (jnp.einsum("ntd,dhe->nthe", h, layer[f"w_{s}"]) for s in "qkv")
-        k, v = (jnp.repeat(a, 2, axis=2) for a in (k, v))
-        scores = jnp.einsum("nthe,nshe->nhts", turned(q), turned(k)) / np.sqrt(q.shape[-1])
-        seen = np.tril(np.ones(scores.shape[-2:], bool))
-        p = jax.nn.softmax(jnp.where(seen, scores, -jnp.inf))
-        x = x + jnp.einsum("nhts,nshe,hem->ntm", p, v, layer["w_o"])
+        x = x + turned_attention(x, params[f"attention{i}"])
         layer = params[f"experts{i}"]
         x = x + plain_experts(root_mean_square_norm(x, layer["gamma"]), layer)
     logits = root_mean_square_norm(x, params["norm"]["gamma"]) @ params["head"]["table"].T
@@ -51,18 +44,10 @@ def plain_loss(params):
 @pytest.mark.parametrize(("dtype", "allowed"), [("float32", 1e-4), ("float64", 1e-12)])
 def test_loss_and_gradients_equal_those_of_the_plain_net(dtype, allowed):
     with enable_x64(dtype == "float64"):
-
-        @jit_once
-        def both(params):
-            (loss, _), res = LOSS.fwd(params, X, TARGETS)
-            return (loss, LOSS.bwd(res, 1.0)[0]), jax.value_and_grad(plain_loss)(params)
-
         assert MODEL.example is not None
         params = MODEL.example(np.random.default_rng(1))[0]
         params = jax.tree.map(lambda w: np.asarray(4 * w, dtype), params)
-        (loss, bars), (wanted, gradients) = both(params)
-        np.testing.assert_allclose(loss, wanted, rtol=allowed)
-        assert worst_difference(bars, gradients) < allowed
+        assert_equals_plain(LOSS, plain_loss, params, X, TARGETS, allowed)
 
 
 def test_wrong_sizes_are_refused():

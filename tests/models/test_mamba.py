@@ -9,7 +9,7 @@ from purebp.compat import enable_x64, jit_once
 from purebp.errors import OptionError
 from purebp.losses import softmax_cross_entropy
 from purebp.models import mamba, with_loss
-from tests.models.plain import worst_difference
+from tests.models.plain import assert_equals_plain
 
 MODEL = mamba(11, 9, width=6, depth=2, states=3, kernel=3, rank=2)
 LOSS = with_loss(MODEL, softmax_cross_entropy)
@@ -58,16 +58,7 @@ def example_params(dtype):
 @pytest.mark.parametrize(("dtype", "allowed"), [("float32", 3e-5), ("float64", 1e-12)])
 def test_loss_and_gradients_equal_those_of_the_plain_net(dtype, allowed):
     with enable_x64(dtype == "float64"):
-
-        @jit_once
-        def both(params):
-            (loss, _), res = LOSS.fwd(params, X, TARGETS)
-            return (loss, LOSS.bwd(res, 1.0)[0]), jax.value_and_grad(plain_loss)(params)
-
-        (loss, bars), (wanted, gradients) = both(example_params(dtype))
-        assert {leaf.dtype for leaf in jax.tree.leaves(bars)} == {jnp.dtype(dtype)}
-        np.testing.assert_allclose(loss, wanted, rtol=allowed)
-        assert worst_difference(bars, gradients) < allowed
+        assert_equals_plain(LOSS, plain_loss, example_params(dtype), X, TARGETS, allowed)
 
 
 def test_the_first_steps_and_rates():

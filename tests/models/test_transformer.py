@@ -9,7 +9,7 @@ from purebp.compat import enable_x64, jit_once
 from purebp.errors import DtypeError, OptionError, ShapeError
 from purebp.losses import softmax_cross_entropy
 from purebp.models import gpt, llama, with_loss
-from tests.models.plain import worst_difference
+from tests.models.plain import assert_equals_plain
 
 MODEL = gpt(11, 9, width=8, heads=2, depth=2)
 LOSS = with_loss(MODEL, softmax_cross_entropy)
@@ -57,16 +57,7 @@ def example_params(dtype):
 @pytest.mark.parametrize(("dtype", "allowed"), [("float32", 2e-5), ("float64", 1e-12)])
 def test_loss_and_gradients_equal_those_of_the_plain_net(dtype, allowed):
     with enable_x64(dtype == "float64"):
-
-        @jit_once
-        def both(params):
-            (loss, _), res = LOSS.fwd(params, X, TARGETS)
-            return (loss, LOSS.bwd(res, 1.0)[0]), jax.value_and_grad(plain_loss)(params)
-
-        (loss, bars), (wanted, gradients) = both(example_params(dtype))
-        assert {leaf.dtype for leaf in jax.tree.leaves(bars)} == {jnp.dtype(dtype)}
-        np.testing.assert_allclose(loss, wanted, rtol=allowed)
-        assert worst_difference(bars, gradients) < allowed
+        assert_equals_plain(LOSS, plain_loss, example_params(dtype), X, TARGETS, allowed)
 
 
 LLAMA = llama(11, 9, width=8, heads=4, shared=2, depth=2, hidden=5)
@@ -85,17 +76,21 @@ def turned(x):
     return jnp.concatenate([z.real, z.imag], axis=-1).astype(x.dtype)
 
 
+def turned_attention(x, layer):
+    """Attention with rotary positions; two query heads share a key head."""
+    h = root_mean_square_norm(x, layer["gamma"])
+    q, k, v = (jnp.einsum("ntd,dhe->nthe", h, layer[f"w_{s}"]) for s in "qkv")
+    k, v = (jnp.repeat(a, 2, axis=2) for a in (k, v))
+    scores = jnp.einsum("nthe,nshe->nhts", turned(q), turned(k)) / np.sqrt(q.shape[-1])
+    seen = np.tril(np.ones(scores.shape[-2:], bool))
+    p = jax.nn.softmax(jnp.where(seen, scores, -jnp.inf))
+    return jnp.einsum("nhts,nshe,hem->ntm", p, v, layer["w_o"])
+
+
 def plain_llama_loss(params):
     x = params["tokens"]["table"][X]
     for i in (1, 2):
-        layer = params[f"attention{i}"]
-        h = root_mean_square_norm(x, layer["gamma"])
-        q, k, v = (jnp.einsum("ntd,dhe->nthe", h, layer[f"w_{s}"]) for s in "qkv")
-        k, v = (jnp.repeat(a, 2, axis=2) for a in (k, v))
-        scores = jnp.einsum("nthe,nshe->nhts", turned(q), turned(k)) / np.sqrt(q.shape[-1])
-        seen = np.tril(np.ones(scores.shape[-2:], bool))
-        p = jax.nn.softmax(jnp.where(seen, scores, -jnp.inf))
-        x = x + jnp.einsum("nhts,nshe,hem->ntm", p, v, layer["w_o"])
+        x = x + turned_attention(x, params[f"attention{i}"])
         layer = params[f"mlp{i}"]
         h = root_mean_square_norm(x, layer["gamma"])
         x = x + (jax.nn.silu(h @ layer["w_gate"]) * (h @ layer["w_up"])) @ layer["w_down"]
@@ -106,19 +101,10 @@ def plain_llama_loss(params):
 
 def test_llama_equals_the_plain_net():
     with enable_x64(True):
-
-        @jit_once
-        def both(params):
-            (loss, _), res = LLAMA_LOSS.fwd(params, X, TARGETS)
-            return (loss, LLAMA_LOSS.bwd(res, 1.0)[0]), jax.value_and_grad(plain_llama_loss)(params)
-
         assert LLAMA.example is not None
         params = LLAMA.example(np.random.default_rng(1))[0]
-        (loss, bars), (wanted, gradients) = both(
-            jax.tree.map(lambda w: np.asarray(10 * w, "float64"), params)
-        )
-        np.testing.assert_allclose(loss, wanted, rtol=1e-12)
-        assert worst_difference(bars, gradients) < 1e-12
+        params = jax.tree.map(lambda w: np.asarray(10 * w, "float64"), params)
+        assert_equals_plain(LLAMA_LOSS, plain_llama_loss, params, X, TARGETS, 1e-12)
 
 
 def test_the_shared_table_gets_both_gradients():
