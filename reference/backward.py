@@ -27,6 +27,7 @@ from reference import (
     moves,
     remainder,
     scatters,
+    steps,
     windows,
 )
 
@@ -46,6 +47,7 @@ BACKWARD: dict[str, Callable] = {
     **moves.BACKWARD,
     **scatters.BACKWARD,
     **remainder.BACKWARD,
+    **steps.BACKWARD,
     **windows.BACKWARD,
     **backward_scans.BACKWARD,
     **backward_mixture.BACKWARD,

@@ -37,6 +37,7 @@ from reference import sampled as plain_sampled
 from reference import scans as plain_scans
 from reference import scatters as plain_scatters
 from reference import spectral as plain_spectral
+from reference import steps as plain_steps
 from reference import windows as plain_windows
 from reference.backward import BACKWARD
 from reference.precise import MP
@@ -72,6 +73,7 @@ FORWARD: Loops = {
     **plain_sampled.DEFINITIONS,
     **plain_windows.DEFINITIONS,
     **plain_remainder.DEFINITIONS,
+    **plain_steps.DEFINITIONS,
     **moves.DEFINITIONS,
     "identity": np.asarray,
 }

@@ -21,6 +21,7 @@ from purebp.verification.target import make_target
 
 MODELS = [op.name for op in families()["models"]]
 SIXTEEN = ("bfloat16", "float16")
+INTEGERS = {"argmax", "argmin"}  # their output has no derivative
 
 
 def refuses_sixteen_bits(op: Op) -> bool:
@@ -88,7 +89,7 @@ def check_dtypes(op: Op, dtypes: tuple[str, ...]) -> None:
             if op.domains.get(name, REAL) != FIXED
         ]
         floating = [leaf for leaf in jax.tree.leaves(differentiated) if is_floating(leaf)]
-        assert described(bars) == described(floating), settings
+        assert described(bars) == described([] if op.name in INTEGERS else floating), settings
 
 
 def described(tree: Any) -> list[str]:
@@ -103,7 +104,7 @@ def test_every_op_keeps_the_dtype(name: str, dtype: str) -> None:
         _, args = cases_of(OPS[name])[0]
         y = jax.eval_shape(OPS[name], *in_dtypes(args, (dtype,)))
         found = {str(leaf.dtype) for leaf in jax.tree.leaves(y) if is_floating(leaf)}
-        assert found == {dtype} or name == "cast"
+        assert found == {dtype} or name == "cast" or name in INTEGERS
 
 
 @pytest.mark.parametrize("dtype", SIXTEEN)

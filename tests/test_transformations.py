@@ -21,7 +21,9 @@ from purebp.verification.cases import Case, make_args, variants
 from purebp.verification.target import make_target
 
 MODELS = [op.name for op in families()["models"]]
-SMALL = [name for name in OPS if name not in MODELS]
+INTEGERS = {"argmax", "argmin"}  # their output has no derivative
+SMALL = [name for name in OPS if name not in MODELS and name not in INTEGERS]
+FLAT = {"sign", "floor", "ceil", "round"}
 SCALES = (1.0, 1.125, 1.25)  # near 1, so that each point stays where the op is defined
 Leaves = list[Any]
 
@@ -131,7 +133,7 @@ def test_second_derivatives(name: str) -> None:
 
         x = jnp.concatenate([jnp.ravel(leaf) for leaf in point.chosen])
         for came, expected in jit_once(derive)(x, jnp.cos(jnp.arange(x.size))):
-            assert np.any(expected != 0)
+            assert np.any(expected != 0) != (name in FLAT)
             assert_close(came, expected)
 
 

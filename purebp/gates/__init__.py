@@ -24,6 +24,7 @@ from purebp.gates import (
     shape,
     sliding,
     special,
+    steps,
     trigonometric,
     window_extreme,
     windows,
@@ -40,7 +41,7 @@ from purebp.gates.extreme import reduce_max, reduce_min
 from purebp.gates.hyperbolic import acosh, asinh, atanh, cosh, sinh
 from purebp.gates.indexing import gather, take, take_along_axis
 from purebp.gates.linalg import dot, matmul
-from purebp.gates.ordering import sort, top_k
+from purebp.gates.ordering import argmax, argmin, sort, top_k
 from purebp.gates.padding import pad, slice
 from purebp.gates.pieces import concatenate, split, stack, unstack
 from purebp.gates.powers import cbrt, integer_pow, pow, rsqrt
@@ -67,6 +68,7 @@ from purebp.gates.special import (
     erfc,
     lgamma,
 )
+from purebp.gates.steps import ceil, floor, round, sign
 from purebp.gates.trigonometric import acos, asin, atan, atan2, cos, sin, tan
 from purebp.gates.window_extreme import reduce_window_max, reduce_window_min
 from purebp.gates.windows import reduce_window_sum
@@ -98,6 +100,7 @@ OPS = (
     *window_extreme.OPS,
     *convolution.OPS,
     *remainder.OPS,
+    *steps.OPS,
 )
 
 __all__ = [
@@ -106,6 +109,8 @@ __all__ = [
     "acos",
     "acosh",
     "add",
+    "argmax",
+    "argmin",
     "asin",
     "asinh",
     "atan",
@@ -117,6 +122,7 @@ __all__ = [
     "broadcast_to",
     "cast",
     "cbrt",
+    "ceil",
     "clamp",
     "concatenate",
     "conv_general_dilated",
@@ -139,6 +145,7 @@ __all__ = [
     "exp2",
     "expand_dims",
     "expm1",
+    "floor",
     "gather",
     "identity",
     "integer_pow",
@@ -166,6 +173,7 @@ __all__ = [
     "rem",
     "reshape",
     "rev",
+    "round",
     "rsqrt",
     "scatter",
     "scatter_add",
@@ -173,6 +181,7 @@ __all__ = [
     "scatter_min",
     "scatter_mul",
     "sigmoid",
+    "sign",
     "sin",
     "sinh",
     "slice",

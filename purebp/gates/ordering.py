@@ -1,5 +1,9 @@
-"""Gates that put entries in order: the upstream gradient goes back to where each entry was."""
+"""Gates that put entries in order: the upstream gradient goes back to where each entry was.
 
+Where the largest one is (argmax) does not change by a little: no gradient goes back.
+"""
+
+from functools import partial
 from typing import Any
 
 import jax.numpy as jnp
@@ -119,4 +123,69 @@ top_k = Gate(
     check=check_top_k,
 )
 
-OPS = (sort, top_k)
+
+def argmax_definition(
+    x: Float[Array, "*s"], *, axis: int | None = None, keepdims: bool = False
+) -> Integer[Array, "..."]:
+    """y = the index of the largest entry along an axis, or in x.ravel() if there is none.
+
+    Maths: y is an integer: it has no cotangent, and so has x (None).
+    Shapes: y lacks the axis, or all of them (size 1 with `keepdims`).
+    Residuals: none.
+    Kinks: of equal entries the first one counts. nan is the largest number.
+    Raises: OptionError if x has no such axis, ShapeError if there is nothing to choose from,
+        DtypeError for integers.
+    Source: derivative of a constant.
+    """
+    return jnp.argmax(x, axis=axis, keepdims=keepdims)
+
+
+def argmin_definition(
+    x: Float[Array, "*s"], *, axis: int | None = None, keepdims: bool = False
+) -> Integer[Array, "..."]:
+    """y = the index of the smallest entry along an axis, or in x.ravel() if there is none.
+
+    Maths: y is an integer: it has no cotangent, and so has x (None).
+    Shapes: y lacks the axis, or all of them (size 1 with `keepdims`).
+    Residuals: none.
+    Kinks: of equal entries the first one counts. nan is the smallest number.
+    Raises: OptionError if x has no such axis, ShapeError if there is nothing to choose from,
+        DtypeError for integers.
+    Source: derivative of a constant.
+    """
+    return jnp.argmin(x, axis=axis, keepdims=keepdims)
+
+
+def no_x_bar(y_bar: Any) -> None:
+    return None
+
+
+def check_choice(op: str, x: Array, *, axis: Any, keepdims: bool) -> None:
+    """Raise unless the axis is there and has an entry to choose."""
+    if axis is not None and (not isinstance(axis, int) or not -x.ndim <= axis < x.ndim):
+        raise OptionError(f"{op}: axis is {axis!r}, expected None or an axis of shape {x.shape}")
+    if (x.size if axis is None else x.shape[axis]) == 0:
+        where = "" if axis is None else f" along axis {axis}"
+        raise ShapeError(f"{op}: x has shape {x.shape}, expected at least one entry{where}")
+
+
+argmax = Gate(
+    argmax_definition,
+    no_x_bar,
+    primitive="argmax",
+    options={"axis": (None, -1, 0), "keepdims": (False, True)},
+    sizes={"s": ((2, 4), (5,), (3, 2, 2))},
+    kinks="of equal entries the first one counts",
+    check=partial(check_choice, "argmax"),
+)
+argmin = Gate(
+    argmin_definition,
+    no_x_bar,
+    primitive="argmin",
+    options={"axis": (None, -1, 0), "keepdims": (False, True)},
+    sizes={"s": ((2, 4), (5,), (3, 2, 2))},
+    kinks="of equal entries the first one counts",
+    check=partial(check_choice, "argmin"),
+)
+
+OPS = (sort, top_k, argmax, argmin)

@@ -41,18 +41,27 @@ class Failure(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """The worst error in units of the tolerance; the failure if it is above 1; or a note."""
+    """The worst error in units of the tolerance; the failure if it is above 1; or a note.
+
+    `vacuous`: there was nothing to compare.
+    """
 
     worst: float = 0.0
     failure: Failure | None = None
     inconclusive: str = ""
     convention: bool = False
+    vacuous: bool = False
 
 
 def failed(check: str, case: Case, message: str) -> Outcome:
     """A failure that has no number."""
     nan = float("nan")
     return Outcome(np.inf, Failure(check, "", "", (), nan, nan, nan, case.describe(), message))
+
+
+def output_entry(index: int) -> tuple[str, tuple[int, ...]]:
+    """Where an entry of the output lies."""
+    return "output", (index,)
 
 
 def allowed(probe: Probe, eps: float, size: np.ndarray) -> np.ndarray:

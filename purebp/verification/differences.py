@@ -20,10 +20,11 @@ Scalars = Callable[[np.ndarray], np.ndarray]
 
 
 class Slopes(NamedTuple):
-    """Estimated slopes and the error bar of each."""
+    """Estimated slopes, the error bar of each, and the slope of a change by f's own size."""
 
     values: np.ndarray
     bars: np.ndarray
+    units: np.ndarray
 
 
 def slopes(f: Scalars, x: np.ndarray, indices: np.ndarray, magnitude: float) -> Slopes:
@@ -43,7 +44,7 @@ def slopes(f: Scalars, x: np.ndarray, indices: np.ndarray, magnitude: float) -> 
     central = (plus - minus) / (up - down)
     noise = 4 * EPS * (magnitude + abs(base)) / ladder
     best, error = _extrapolate(central, noise)
-    return Slopes(best, error + _kink(plus, minus, base, ladder, noise))
+    return Slopes(best, error + _kink(plus, minus, base, ladder, noise), magnitude / scale)
 
 
 def _shifted(x: np.ndarray, indices: np.ndarray, steps: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from purebp.errors import VerificationError
 from purebp.verification.compare import Failure
 
-Verdict = Literal["pass", "fail", "inconclusive", "convention", "not run"]
+Verdict = Literal["pass", "fail", "inconclusive", "convention", "vacuous", "not run"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,8 @@ class Report:
     """The result of `purebp.verify`.
 
     `ok` is true when every check ran and passed. `verdict` is "fail" as soon as one check fails,
-    else "inconclusive" when one could not decide or did not run, else "pass".
+    else "inconclusive" when one could not decide or did not run, else "pass". It is "vacuous" where
+    the output has no floating numbers: the cotangents are 0, and no derivative was checked.
     """
 
     target: str
@@ -46,12 +47,14 @@ class Report:
             return "fail"
         if found & {"inconclusive", "not run"} or not found:
             return "inconclusive"
+        if "vacuous" in found:
+            return "vacuous"
         return "convention" if "convention" in found else "pass"
 
     @property
     def ok(self) -> bool:
         """Whether the gradient was found to be right."""
-        return self.verdict in {"pass", "convention"}
+        return self.verdict in {"pass", "convention", "vacuous"}
 
     @property
     def passed(self) -> int:

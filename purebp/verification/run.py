@@ -23,6 +23,7 @@ from purebp.verification.target import Target, make_target
 
 EXAMPLES = 3
 SHRINK = 30
+NOTHING = "no floating output: there is no derivative to check"
 TRANSFORMED = 1
 """Under jit, vmap and twice: for the first variant."""
 QUIET = settings(
@@ -98,6 +99,7 @@ class _Run:
     worst: float = 0.0
     undecided: int = 0
     conventions: int = 0
+    vacuous: int = 0
     note: str = ""
     failure: Failure | None = None
     found: tuple[Probe, Case] | None = field(default=None, repr=False)
@@ -108,6 +110,7 @@ class _Run:
             self.undecided += 1
             self.note = outcome.inconclusive
         self.conventions += outcome.convention
+        self.vacuous += outcome.vacuous
         self.worst = max(self.worst, outcome.worst)
         if outcome.failure is not None and self.failure is None:
             self.failure, self.found = outcome.failure, (probe, case)
@@ -118,6 +121,8 @@ class _Run:
             verdict = "fail"
         elif not self.cases:
             verdict = "not run"
+        elif self.vacuous == self.cases:
+            return CheckReport("vacuous", self.cases, self.worst, NOTHING)
         elif self.undecided == self.cases:
             verdict = "inconclusive"
         elif self.conventions:

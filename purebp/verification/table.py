@@ -13,7 +13,7 @@ from purebp.catalog import OPS
 from purebp.verification.report import Report
 from purebp.verification.run import verify
 
-STYLES = {"pass": "green", "convention": "green", "fail": "bold red"}
+STYLES = {"pass": "green", "convention": "green", "vacuous": "dim", "fail": "bold red"}
 
 
 class Job(NamedTuple):

@@ -365,8 +365,11 @@ CASES = [
     ("info_nce", (normal(3, 2), normal(3, 2, seed=1)), {}),
     *MOVED_CASES,
 ]
-FIXED = {("gaussian_sample", 2), ("gumbel_softmax", 1), ("spectral_norm", 1), ("spectral_norm", 2)}
-"""Floating arguments that are not differentiated: noise, singular vectors."""
+FIXED = {
+    *(("gaussian_sample", 2), ("gumbel_softmax", 1), ("spectral_norm", 1), ("spectral_norm", 2)),
+    *(("argmax", 0), ("argmin", 0)),
+}
+"""Floating arguments without a gradient: noise, singular vectors, what only gives integers."""
 
 
 def output(name, args, options):

@@ -260,6 +260,36 @@ def test_a_tie_that_pays_both_sides_in_full_is_wrong():
     assert outcome.failure is not None
 
 
+def straight_through(x, g):
+    return (g,)
+
+
+def almost_flat(x, g):
+    return (1e-9 * g,)
+
+
+@pytest.mark.parametrize("check", ["gradient float64", "jacobian", "finite differences"])
+@pytest.mark.parametrize("bwd", [straight_through, almost_flat])
+def test_a_sign_with_a_slope_is_caught(check, bwd):
+    sign = make_custom_vjp(jnp.sign, lambda x: (jnp.sign(x), x), bwd)
+    assert run(check, sign, shapes="n").failure is not None
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_differences_that_are_all_zero_decide(pattern):
+    """Only a flat function has them: a slope that rounding hides is not decided."""
+
+    def flat_bwd(x, g):
+        return (0 * g,)
+
+    for function, decided in ((jnp.sign, True), (lambda x: 1e20 + x, False)):
+        layer = make_custom_vjp(function, lambda x, f=function: (f(x), x), flat_bwd)
+        probe = Probe(made := make_target(layer, shapes="n"), variants(made)[0])
+        outcome = CHECKS["finite differences"](probe, Case(probe.variant, pattern, "normal", 1))
+        assert outcome.failure is None
+        assert bool(outcome.inconclusive) != decided
+
+
 def test_the_failure_names_argument_element_and_numbers():
     failure = run("jacobian", (affine_fwd, one_wrong_entry), affine).failure
     assert failure is not None

@@ -104,6 +104,40 @@ def test_a_backward_pass_that_raises_or_returns_too_few_is_a_failure_not_a_crash
     assert "bwd returned 0 cotangents, expected 1" in str(report)
 
 
+def place_fwd(x):
+    return jnp.argmax(x), x
+
+
+def no_bwd(x, g):
+    return (None,)
+
+
+def zero_bwd(x, g):
+    return (jnp.zeros_like(x),)
+
+
+def one_bwd(x, g):
+    return (jnp.ones_like(x),)
+
+
+@pytest.mark.parametrize("bwd", [no_bwd, zero_bwd])
+def test_where_the_output_is_an_integer_no_derivative_is_said_to_be_right(bwd):
+    report = purebp.verify((place_fwd, bwd), shapes="n", max_examples=1)
+    assert (report.verdict, report.ok) == ("vacuous", True)
+    verdicts = {name: check.verdict for name, check in report.checks.items()}
+    assert verdicts.pop("contract") == verdicts.pop("forward") == "pass"
+    assert set(verdicts.values()) == {"vacuous"}
+    assert "no floating output: there is no derivative to check" in str(report)
+
+
+def test_an_integer_that_hands_a_gradient_back_or_is_another_one_is_caught():
+    report = purebp.verify((place_fwd, one_bwd), shapes="n", max_examples=1)
+    assert report.verdict == "fail"
+    assert "the cotangent of x is not 0, but the output has no floating numbers" in str(report)
+    report = purebp.verify((place_fwd, no_bwd), shapes="n", reference=jnp.argmin, max_examples=1)
+    assert (report.verdict, report.checks["forward"].verdict) == ("fail", "fail")
+
+
 @pytest.mark.parametrize(
     ("call", "error", "text"),
     [
