@@ -11,6 +11,7 @@ here is shipped with purebp: to go unseen, a mistake has to be made twice, in tw
     moves                                 where entries come from, for gates that only move them
     scatters                              updates that meet the entries of an array
     remainder                             the remainder
+    bands                                 tridiagonal systems, products of reflections
     steps                                 signs, rounding, the place of the largest
     windows                               windows and convolutions with every option
     shapes                                small helpers: broadcasting, axes, windows, padding

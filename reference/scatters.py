@@ -70,6 +70,16 @@ def sum_slopes(values: list[float]) -> list[float]:
     return [1.0] * len(values)
 
 
+def difference(values: list[float]) -> float:
+    """The first one minus the others."""
+    return values[0] - sum(values[1:])
+
+
+def difference_slopes(values: list[float]) -> list[float]:
+    """1 for the first one, -1 for the others."""
+    return [1.0] + [-1.0] * (len(values) - 1)
+
+
 def product(values: list[float]) -> float:
     """One factor after the other."""
     return float(np.prod(values))
@@ -98,12 +108,14 @@ def smallest_slopes(values: list[float]) -> list[float]:
 
 DEFINITIONS: dict[str, Callable[..., Any]] = {
     "scatter_add": partial(combined, sum),
+    "scatter_sub": partial(combined, difference),
     "scatter_mul": partial(combined, product),
     "scatter_max": partial(combined, max),
     "scatter_min": partial(combined, min),
 }
 BACKWARD: dict[str, Callable[..., Any]] = {
     "scatter_add": partial(combined_backward, sum_slopes),
+    "scatter_sub": partial(combined_backward, difference_slopes),
     "scatter_mul": partial(combined_backward, product_slopes),
     "scatter_max": partial(combined_backward, largest_slopes),
     "scatter_min": partial(combined_backward, smallest_slopes),

@@ -20,6 +20,7 @@ from purebp.op import Op
 from purebp.verification.cases import Case, make_args, make_cotangent, variants
 from purebp.verification.target import make_target
 from reference import activations as plain_activations
+from reference import bands as plain_bands
 from reference import elementwise as plain_elementwise
 from reference import factors as plain_factors
 from reference import gates as plain_gates
@@ -74,6 +75,7 @@ FORWARD: Loops = {
     **plain_windows.DEFINITIONS,
     **plain_remainder.DEFINITIONS,
     **plain_steps.DEFINITIONS,
+    **plain_bands.DEFINITIONS,
     **moves.DEFINITIONS,
     "identity": np.asarray,
 }

@@ -196,7 +196,7 @@ WHOLE = (  # their options, their other operands or JAX refuse a sharded axis
     *("broadcast_to", "tile", "unstack", "pad", "gather", "take", "take_along_axis"),
     *("reduce_window_sum", "reduce_window_max", "reduce_window_min"),
     *("dynamic_slice", "dynamic_update_slice", "top_k"),
-    *("scatter", "scatter_add", "scatter_mul", "scatter_max", "scatter_min"),
+    *("scatter", "scatter_add", "scatter_sub", "scatter_mul", "scatter_max", "scatter_min"),
 )
 BATCHED_HERE: dict[str, set[str]] = {
     "selective_scan": {"u", "delta", "b", "c"},

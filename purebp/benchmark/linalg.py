@@ -9,7 +9,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array
 
-from purebp.benchmark.case import Case, Draw, normal
+from purebp.benchmark.case import Case, Draw, normal, uniform
 from purebp.linalg import (
     cholesky,
     det,
@@ -18,6 +18,7 @@ from purebp.linalg import (
     einsum,
     expm,
     hermitian_function,
+    householder_product,
     inv,
     kron,
     lstsq,
@@ -31,6 +32,7 @@ from purebp.linalg import (
     svd,
     svdvals,
     triangular_solve,
+    tridiagonal_solve,
 )
 
 
@@ -52,6 +54,17 @@ def _regular(shape: tuple[int, ...], squared: bool, rng: np.random.Generator) ->
 
 def lax_triangular_solve(a: Array, b: Array) -> Array:
     return lax.linalg.triangular_solve(a, b, left_side=True, lower=True)
+
+
+def reflections_by_scan(a: Array, taus: Array) -> Array:
+    """One reflection after the other: JAX has no gradient of lax.linalg.householder_product."""
+    v = jnp.tril(a[:, : len(taus)], -1) + jnp.eye(len(a), len(taus))
+
+    def reflect(q: Array, each: tuple[Array, Array]) -> tuple[Array, None]:
+        column, tau = each
+        return q - tau * jnp.outer(column, column @ q), None
+
+    return lax.scan(reflect, jnp.eye(a.shape[0], a.shape[1]), (v.T, taus), reverse=True)[0]
 
 
 def plain_slogdet(a: Array) -> tuple[Array, Array]:
@@ -155,6 +168,10 @@ def torch_triangular_solve(torch: Any, a: Any, b: Any) -> Any:
     return torch.linalg.solve_triangular(a.tril(), b, upper=False)
 
 
+def torch_householder_product(torch: Any, a: Any, taus: Any) -> Any:
+    return torch.linalg.householder_product(a, taus)
+
+
 def torch_solve(torch: Any, a: Any, b: Any) -> Any:
     return torch.linalg.solve(a, b)
 
@@ -195,6 +212,21 @@ CASES = (
         (SMALL, COLUMNS[0]),
         (LARGE, COLUMNS[1]),
         torch=torch_solve,
+    ),
+    Case(
+        tridiagonal_solve,
+        lax.linalg.tridiagonal_solve,
+        "lax.linalg.tridiagonal_solve",
+        (uniform(-1, 1, 16), uniform(2, 4, 16), uniform(-1, 1, 16), normal(16, 4)),
+        (uniform(-1, 1, 4096), uniform(2, 4, 4096), uniform(-1, 1, 4096), normal(4096, 16)),
+    ),
+    Case(
+        householder_product,
+        reflections_by_scan,
+        "a scan over the reflections",
+        (normal(16, 8, scale=0.2), uniform(0.5, 1.5, 8)),
+        (normal(256, 64, scale=0.05), uniform(0.5, 1.5, 64)),
+        torch=torch_householder_product,
     ),
     Case(inv, jnp.linalg.inv, "jnp.linalg.inv", (SMALL,), (LARGE,), torch=torch_inv),
     Case(

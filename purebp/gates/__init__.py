@@ -48,7 +48,7 @@ from purebp.gates.powers import cbrt, integer_pow, pow, rsqrt
 from purebp.gates.reduction import logsumexp, mean, prod, sum
 from purebp.gates.remainder import rem
 from purebp.gates.scatter_extreme import scatter_max, scatter_min, scatter_mul
-from purebp.gates.scattering import scatter, scatter_add
+from purebp.gates.scattering import scatter, scatter_add, scatter_sub
 from purebp.gates.shape import (
     broadcast_to,
     expand_dims,
@@ -180,6 +180,7 @@ __all__ = [
     "scatter_max",
     "scatter_min",
     "scatter_mul",
+    "scatter_sub",
     "sigmoid",
     "sign",
     "sin",

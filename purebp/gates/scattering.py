@@ -188,4 +188,49 @@ scatter_add = Gate(
     **rules("scatter_add"),
 )
 
-OPS = (scatter, scatter_add)
+
+def scatter_sub_definition(
+    x: Float[Array, "*s"],
+    indices: Integer[Array, "*batch k"],
+    updates: Float[Array, "*u"],
+    *,
+    dimension_numbers: Numbers = None,
+    mode: Any = "drop",
+    unique_indices: bool = False,
+) -> Float[Array, "*s"]:
+    """y = x minus the updates at their places; by default rows, x.at[...].subtract.
+
+    Maths: x_bar = y_bar; updates_bar_k = -y_bar_p(k).
+    Shapes: those of scatter.
+    Residuals: the indices; the shapes are static.
+    Kinks: none.
+    Raises: ShapeError for what `lax.scatter_sub` refuses, DtypeError for integers.
+    Source: the transpose of gather.
+    """
+    numbers = of_rows(x.shape, indices.ndim, dimension_numbers)
+    return lax.scatter_sub(
+        x, indices, updates.astype(x.dtype), numbers, mode=mode, unique_indices=unique_indices
+    )
+
+
+def scatter_sub_forward(x: Array, indices: Array, updates: Array, **options: Any) -> Array:
+    return scatter_sub_definition(widen(x), indices, updates, **options).astype(x.dtype)
+
+
+def scatter_sub_updates_bar(
+    y_bar: Array, indices: Array, updates_spec: Spec, dimension_numbers: Numbers, mode: Any
+) -> Array:
+    return -scatter_add_updates_bar(y_bar, indices, updates_spec, dimension_numbers, mode)
+
+
+scatter_sub = Gate(
+    scatter_sub_definition,
+    scatter_add_x_bar,
+    no_cotangent,
+    scatter_sub_updates_bar,
+    forward=scatter_sub_forward,
+    primitive="scatter-sub",
+    **rules("scatter_sub"),
+)
+
+OPS = (scatter, scatter_add, scatter_sub)

@@ -10,9 +10,9 @@ import numpy as np
 from purebp.catalog import find
 from purebp.verification.cases import Case, make_args, variants
 from purebp.verification.target import make_target
-from reference import moves, remainder, scatters, steps, windows
+from reference import bands, moves, remainder, scatters, steps, windows
 
-MODULES = (moves, remainder, scatters, steps, windows)
+MODULES = (bands, moves, remainder, scatters, steps, windows)
 NAMES = [name for module in MODULES for name in module.DEFINITIONS]
 
 
