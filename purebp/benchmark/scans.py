@@ -70,6 +70,10 @@ def plain_lora(x: Array, w: Array, down: Array, up: Array) -> Array:
     return x @ w + (x @ down) @ up
 
 
+def frozen_lora(x: Array, w: Array, down: Array, up: Array) -> Array:
+    return plain_lora(x, lax.stop_gradient(w), down, up)
+
+
 def lora_inputs(n: int, d: int, k: int, r: int) -> Inputs:
     """Tokens, weights, and a change of rank r."""
     return normal(n, d), normal(d, k), normal(d, r), normal(r, k)
@@ -92,6 +96,15 @@ CASES = (
         "jnp",
         lora_inputs(16, 32, 32, 4),
         lora_inputs(2048, 1024, 1024, 8),
+    ),
+    Case(
+        lora_affine,
+        frozen_lora,
+        "jnp, stop_gradient of w",
+        lora_inputs(16, 32, 32, 4),
+        lora_inputs(2048, 1024, 1024, 8),
+        options={"frozen": True},
+        label="frozen",
     ),
     Case(selective_scan, scan_selective, "lax.scan", SMALL, LARGE),
     Case(

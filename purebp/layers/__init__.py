@@ -5,6 +5,7 @@ from purebp.layers.adaptive_pool import adaptive_avg_pool, global_avg_pool
 from purebp.layers.add_norm import add_layer_norm, add_rms_norm
 from purebp.layers.attention import dot_product_attention
 from purebp.layers.attention_terms import alibi_slopes
+from purebp.layers.batch_norm import batch_norm, batch_norm_eval
 from purebp.layers.causal_conv import causal_conv1d
 from purebp.layers.conv import conv2d
 from purebp.layers.conv1d import conv1d
@@ -19,7 +20,7 @@ from purebp.layers.linear import affine
 from purebp.layers.low_rank import lora_affine
 from purebp.layers.mixture import mixture_of_experts
 from purebp.layers.multi_head import multi_head_attention
-from purebp.layers.norm import batch_norm, batch_norm_eval, layer_norm
+from purebp.layers.norm import layer_norm
 from purebp.layers.pool import avg_pool, max_pool
 from purebp.layers.position import rope
 from purebp.layers.recurrent import (
