@@ -153,18 +153,37 @@ def gru_backward(
     return back_in_time(step, backward, with_lengths(args, 7), 1, y_bar, reverse)
 
 
-def bidirectional_lstm_backward(args: Arguments, y_bar: Any) -> Bars:
-    """Each half through its own LSTM; x gets both."""
-    x, w_x, w_h, b, lengths = with_lengths(args, 5)
-    n, units = len(x), np.shape(w_h)[1]
-    zeros, y_bar = np.zeros((n, units)), float64(y_bar)
+def both_ways(
+    backward: Callable[..., Bars], states: int, args: Arguments, y_bar: Any, **options: Any
+) -> Bars:
+    """Each half through its own sequence; x gets both."""
+    x, *weights, lengths = args
+    n, units = len(x), np.shape(weights[1])[1]
+    zeros, y_bar = [np.zeros((n, units))] * states, float64(y_bar)
     sides = []
     for i in range(2):
         half = y_bar[..., i * units : (i + 1) * units]
-        given = (x, zeros, zeros, w_x[i], w_h[i], b[i], lengths)
-        sides.append(lstm_backward(given, (half, zeros, zeros), reverse=bool(i)))
-    weights = [np.stack([side[k] for side in sides]) for k in (3, 4, 5)]
-    return (sides[0][0] + sides[1][0], *weights, None)[: len(args)]
+        own = [None if w is None else w[i] for w in weights]
+        given = (x, *zeros, *own, lengths)
+        sides.append(backward(given, (half, *zeros), reverse=bool(i), **options))
+    (x_bar, *first), (more, *second) = sides
+    pairs = list(zip(first, second, strict=True))[states:-1]
+    return x_bar + more, *(None if a is None else np.stack([a, b]) for a, b in pairs), None
+
+
+def bidirectional_rnn_backward(args: Arguments, y_bar: Any) -> Bars:
+    """Two RNNs side by side."""
+    return both_ways(rnn_backward, 1, with_lengths(args, 5), y_bar)[: len(args)]
+
+
+def bidirectional_lstm_backward(args: Arguments, y_bar: Any) -> Bars:
+    """Two LSTMs side by side."""
+    return both_ways(lstm_backward, 2, with_lengths(args, 5), y_bar)[: len(args)]
+
+
+def bidirectional_gru_backward(args: Arguments, y_bar: Any, *, reset: str = "after") -> Bars:
+    """Two GRUs side by side."""
+    return both_ways(gru_backward, 1, with_lengths(args, 6), y_bar, reset=reset)[: len(args)]
 
 
 BACKWARD: dict[str, Callable] = {
@@ -172,7 +191,9 @@ BACKWARD: dict[str, Callable] = {
     "rnn": rnn_backward,
     "lstm_step": lstm_step_backward,
     "lstm": lstm_backward,
+    "bidirectional_rnn": bidirectional_rnn_backward,
     "bidirectional_lstm": bidirectional_lstm_backward,
+    "bidirectional_gru": bidirectional_gru_backward,
     "gru_step": gru_step_backward,
     "gru": gru_backward,
 }

@@ -133,13 +133,29 @@ def gru(
     return over_time(step, x, (h0,), (w_x, w_h, b, b_hidden), lengths, reverse)
 
 
-def bidirectional_lstm(x, w_x, w_h, b, lengths: Lengths = None):
-    """Two LSTMs side by side, the second one in reverse. Shapes: (n, t, d), ... -> (n, t, 2h)."""
-    zeros = np.zeros((len(x), np.shape(w_h)[1]))
-    halves = [
-        lstm(x, zeros, zeros, w_x[i], w_h[i], b[i], lengths, reverse=bool(i))[0] for i in range(2)
-    ]
+def side_by_side(sequence: Callable, states: int, x, weights, lengths, **options) -> Array:
+    """Two sequences from zeros, the second one in reverse. Shapes: (n, t, d), ... -> (n, t, 2h)."""
+    zeros = [np.zeros((len(x), np.shape(weights[1])[1]))] * states
+    halves = []
+    for i in range(2):
+        own = [None if w is None else w[i] for w in weights]
+        halves.append(sequence(x, *zeros, *own, lengths, reverse=bool(i), **options)[0])
     return np.concatenate(halves, axis=-1)
+
+
+def bidirectional_rnn(x, w_x, w_h, b, lengths: Lengths = None):
+    """Two RNNs side by side."""
+    return side_by_side(rnn, 1, x, (w_x, w_h, b), lengths)
+
+
+def bidirectional_lstm(x, w_x, w_h, b, lengths: Lengths = None):
+    """Two LSTMs side by side."""
+    return side_by_side(lstm, 2, x, (w_x, w_h, b), lengths)
+
+
+def bidirectional_gru(x, w_x, w_h, b, b_hidden=None, lengths: Lengths = None, *, reset="after"):
+    """Two GRUs side by side."""
+    return side_by_side(gru, 1, x, (w_x, w_h, b, b_hidden), lengths, reset=reset)
 
 
 DEFINITIONS: dict[str, Callable] = {
@@ -147,7 +163,9 @@ DEFINITIONS: dict[str, Callable] = {
     "rnn": rnn,
     "lstm_step": lstm_step,
     "lstm": lstm,
+    "bidirectional_rnn": bidirectional_rnn,
     "bidirectional_lstm": bidirectional_lstm,
+    "bidirectional_gru": bidirectional_gru,
     "gru_step": gru_step,
     "gru": gru,
 }

@@ -1,5 +1,6 @@
 """Recurrent layers, against `lax.scan` of an idiomatic cell with one kernel for all gates."""
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -8,7 +9,17 @@ from jax import lax
 from jaxtyping import Array
 
 from purebp.benchmark.case import Case, Inputs, normal
-from purebp.layers import bidirectional_lstm, gru, gru_step, lstm, lstm_step, rnn, rnn_step
+from purebp.layers import (
+    bidirectional_gru,
+    bidirectional_lstm,
+    bidirectional_rnn,
+    gru,
+    gru_step,
+    lstm,
+    lstm_step,
+    rnn,
+    rnn_step,
+)
 
 
 def plain_rnn_step(x: Array, h: Array, w_x: Array, w_h: Array, b: Array) -> Array:
@@ -47,20 +58,6 @@ def scan_lstm(x: Array, h0: Array, c0: Array, *weights: Array) -> Any:
     return jnp.moveaxis(y, 0, 1), *final
 
 
-def scan_both(x: Array, w_x: Array, w_h: Array, b: Array) -> Array:
-    """As flax's Bidirectional: the second LSTM reads the sequence from its end."""
-    zeros = jnp.zeros((x.shape[0], w_h.shape[1]))
-    ahead = scan_lstm(x, zeros, zeros, w_x[0], w_h[0], b[0])[0]
-    back = scan_lstm(x[:, ::-1], zeros, zeros, w_x[1], w_h[1], b[1])[0]
-    return jnp.concatenate([ahead, back[:, ::-1]], axis=-1)
-
-
-def both_inputs(n: int, t: int, d: int, h: int) -> Inputs:
-    """x and the weights of two LSTMs."""
-    weights = normal(2, d, 4 * h, scale=d**-0.5), normal(2, h, 4 * h, scale=h**-0.5)
-    return normal(n, t, d), *weights, normal(2, 4 * h)
-
-
 def scan_gru(x: Array, h0: Array, *weights: Array) -> Any:
     def step(h: Array, x: Array) -> Any:
         h = plain_gru_step(x, h, *weights)
@@ -68,6 +65,21 @@ def scan_gru(x: Array, h0: Array, *weights: Array) -> Any:
 
     final, y = lax.scan(step, h0, jnp.moveaxis(x, 1, 0))
     return jnp.moveaxis(y, 0, 1), final
+
+
+def scan_both(scan: Any, states: int, x: Array, *weights: Array) -> Array:
+    """As flax's Bidirectional: the second network reads the sequence from its end."""
+    zeros = [jnp.zeros((x.shape[0], weights[1].shape[1]))] * states
+    ahead = scan(x, *zeros, *(w[0] for w in weights))[0]
+    back = scan(x[:, ::-1], *zeros, *(w[1] for w in weights))[0]
+    return jnp.concatenate([ahead, back[:, ::-1]], axis=-1)
+
+
+def both_inputs(n: int, t: int, d: int, h: int, blocks: int, extra: int = 0) -> Inputs:
+    """x and the weights of two networks."""
+    columns = blocks * h
+    weights = normal(2, d, columns, scale=d**-0.5), normal(2, h, columns, scale=h**-0.5)
+    return normal(n, t, d), *weights, normal(2, columns), *(normal(2, h),) * extra
 
 
 def torch_weights(torch: Any, w_x: Any, w_h: Any, b: Any, b_hidden: Any = None) -> Any:
@@ -93,6 +105,7 @@ def torch_gru_step(torch: Any, x: Any, h: Any, *weights: Any) -> Any:
 
 ONE_LAYER = (True, 1, 0.0, True, False, True)
 """Biases, one layer, no dropout, in training, forward only, the examples first."""
+BOTH_WAYS = (True, 1, 0.0, True, True, True)
 
 
 def torch_rnn(torch: Any, x: Any, h0: Any, *weights: Any) -> Any:
@@ -109,6 +122,13 @@ def torch_lstm(torch: Any, x: Any, h0: Any, c0: Any, *weights: Any) -> Any:
 def torch_gru(torch: Any, x: Any, h0: Any, *weights: Any) -> Any:
     y, h = torch.gru(x, h0[None], torch_weights(torch, *weights), *ONE_LAYER)
     return y, h[0]
+
+
+def torch_both(kind: str, states: int, torch: Any, x: Any, *weights: Any) -> Any:
+    zeros = torch.zeros(2, x.shape[0], weights[1].shape[1])
+    first = zeros if states == 1 else (zeros, zeros)
+    each = [w for i in range(2) for w in torch_weights(torch, *(both[i] for both in weights))]
+    return getattr(torch, kind)(x, first, each, *BOTH_WAYS)[0]
 
 
 def inputs(
@@ -171,14 +191,6 @@ CASES = (
         more_memory=TEMPORARIES,
     ),
     Case(
-        bidirectional_lstm,
-        scan_both,
-        "two lax.scan of the cell",
-        both_inputs(4, 16, 16, 32),
-        both_inputs(16, 64, 64, 128),
-        more_memory=TEMPORARIES,
-    ),
-    Case(
         gru,
         scan_gru,
         AGAINST,
@@ -186,5 +198,21 @@ CASES = (
         inputs(16, 64, 64, 128, 3, 1, 1),
         torch=torch_gru,
         more_memory=TEMPORARIES,
+    ),
+    *(
+        Case(
+            op,
+            partial(scan_both, scan, states),
+            "two lax.scan of the cell",
+            both_inputs(4, 16, 16, 32, blocks, extra),
+            both_inputs(16, 64, 64, 128, blocks, extra),
+            torch=partial(torch_both, torch_name, states),
+            more_memory=TEMPORARIES,
+        )
+        for op, scan, torch_name, states, blocks, extra in (
+            (bidirectional_rnn, scan_rnn, "rnn_tanh", 1, 1, 0),
+            (bidirectional_lstm, scan_lstm, "lstm", 2, 4, 0),
+            (bidirectional_gru, scan_gru, "gru", 1, 3, 1),
+        )
     ),
 )

@@ -24,7 +24,9 @@ from purebp.layers.norm import layer_norm
 from purebp.layers.pool import avg_pool, max_pool
 from purebp.layers.position import rope
 from purebp.layers.recurrent import (
+    bidirectional_gru,
     bidirectional_lstm,
+    bidirectional_rnn,
     gru,
     gru_step,
     lstm,
@@ -94,7 +96,9 @@ __all__ = [
     "avg_pool",
     "batch_norm",
     "batch_norm_eval",
+    "bidirectional_gru",
     "bidirectional_lstm",
+    "bidirectional_rnn",
     "causal_conv1d",
     "conv1d",
     "conv2d",

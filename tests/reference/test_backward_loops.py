@@ -96,6 +96,7 @@ def expert_inputs():
     return normal(4, 2), normal(2, 3), *weights
 
 
+ENDS = np.array([3, 1])
 # (op, arguments, options): no entry lies within 1e-5 of a kink.
 CASES = [
     *((name, (normal(2, 3), positive(3)), {}) for name in ("add", "sub", "mul", "div")),
@@ -304,10 +305,13 @@ CASES = [
         for lengths, reverse in ((None, False), (np.array([3, 1]), True))
     ),
     ("lstm", (normal(2, 3, 3), normal(2, 2, seed=3), *recurrent_weights(4), np.array([0, 2])), {}),
-    (
-        "bidirectional_lstm",
-        (normal(2, 3, 2), normal(2, 2, 4), normal(2, 1, 4), normal(2, 4), np.array([3, 1])),
-        {},
+    *(
+        (
+            f"bidirectional_{name}",
+            (normal(2, 3, 2), normal(2, 2, k), normal(2, 1, k), normal(2, k), *extra, ENDS),
+            {},
+        )
+        for name, k, extra in (("rnn", 1, ()), ("lstm", 4, ()), ("gru", 3, (normal(2, 1),)))
     ),
     ("gru", (normal(2, 3, 3), *recurrent_weights(3), normal(2), np.array([2, 3])), {}),
     *(
