@@ -10,6 +10,11 @@ def widen(x: Array) -> Array:
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
+def zeros_of(like: Array) -> Array:
+    """Zeros in the shape and dtype of an array, sharded and varying over a mesh as it does."""
+    return jnp.where(jnp.zeros((), bool), like, 0)
+
+
 def log1p_of_fraction(x: Array) -> Array:
     """ln(1 + x) for 0 <= x <= 1, faster than log1p: 2 artanh(s) with s = x / (2 + x) <= 1/3.
 

@@ -11,29 +11,31 @@ from reference.shapes import Array, float64
 
 
 def selective_scan_backward(
-    args: Arguments, y_bar: Array, *, block: int = 64
+    args: Arguments, y_bar: tuple[Array, Array], *, block: int = 64
 ) -> tuple[Array | None, ...]:
     """The loop over the steps from the last to the first, state by state."""
     u, delta, a, b, c = map(float64, args[:5])
-    d, g = args[5] if len(args) > 5 else None, float64(y_bar)
-    states = selective_states(u, delta, a, b)
+    d, h0 = (*args[5:], None, None)[:2]
+    g, h_bar = float64(y_bar[0]), float64(y_bar[1]).copy()
+    states = selective_states(u, delta, a, b, h0)
     u_bar, delta_bar, a_bar, b_bar, c_bar = (np.zeros(x.shape) for x in (u, delta, a, b, c))
     for n, i, s in np.ndindex(u.shape[0], *a.shape):
-        state_bar = 0.0
+        state_bar = h_bar[n, i, s]
         for t in reversed(range(u.shape[1])):
             state_bar += c[n, t, s] * g[n, t, i]
-            c_bar[n, t, s] += states[n, t, i, s] * g[n, t, i]
+            c_bar[n, t, s] += states[n, t + 1, i, s] * g[n, t, i]
             decay = np.exp(delta[n, t, i] * a[i, s])
-            decay_bar = state_bar * (states[n, t - 1, i, s] if t else 0.0)
+            decay_bar = state_bar * states[n, t, i, s]
             delta_bar[n, t, i] += decay_bar * decay * a[i, s] + state_bar * b[n, t, s] * u[n, t, i]
             a_bar[i, s] += decay_bar * decay * delta[n, t, i]
             b_bar[n, t, s] += state_bar * delta[n, t, i] * u[n, t, i]
             u_bar[n, t, i] += state_bar * delta[n, t, i] * b[n, t, s]
             state_bar *= decay
-    bars = (u_bar, delta_bar, a_bar, b_bar, c_bar)
-    if d is None:
-        return (*bars, None)[: len(args)]
-    return u_bar + g * float64(d), *bars[1:], (g * u).sum(axis=(0, 1))
+        h_bar[n, i, s] = state_bar
+    d_bar = None if d is None else (g * u).sum(axis=(0, 1))
+    u_bar = u_bar if d is None else u_bar + g * float64(d)
+    first_bar = None if h0 is None else h_bar
+    return (u_bar, delta_bar, a_bar, b_bar, c_bar, d_bar, first_bar)[: len(args)]
 
 
 def gated_linear_attention_backward(

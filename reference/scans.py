@@ -9,13 +9,15 @@ from reference.layers import affine
 from reference.shapes import Array, float64
 
 
-def selective_states(u: Array, delta: Array, a: Array, b: Array) -> Array:
-    """h[n, t, i, s] = e^(delta a) h before + delta b u."""
-    states = np.zeros((*u.shape, a.shape[1]))
-    for n, t, i, s in np.ndindex(states.shape):
-        before = states[n, t - 1, i, s] if t else 0.0
-        kept = np.exp(delta[n, t, i] * a[i, s]) * before
-        states[n, t, i, s] = kept + delta[n, t, i] * b[n, t, s] * u[n, t, i]
+def selective_states(u: Array, delta: Array, a: Array, b: Array, h0: ArrayLike | None) -> Array:
+    """The state before the first step and after each one: e^(delta a) h before + delta b u."""
+    count, steps, features = u.shape
+    states = np.zeros((count, steps + 1, features, a.shape[1]))
+    if h0 is not None:
+        states[:, 0] = float64(h0)
+    for n, t, i, s in np.ndindex(count, steps, *a.shape):
+        kept = np.exp(delta[n, t, i] * a[i, s]) * states[n, t, i, s]
+        states[n, t + 1, i, s] = kept + delta[n, t, i] * b[n, t, s] * u[n, t, i]
     return states
 
 
@@ -26,20 +28,22 @@ def selective_scan(
     b: ArrayLike,
     c: ArrayLike,
     d: ArrayLike | None = None,
+    h0: ArrayLike | None = None,
     *,
     block: int = 64,
-) -> Array:
-    """y = sum over the states of c h, plus d u; `block` changes nothing.
+) -> tuple[Array, Array]:
+    """y = sum over the states of c h, plus d u; and the last state. `block` changes nothing.
 
-    Shapes: twice (n, t, d), (d, s), twice (n, t, s), (d) or None -> (n, t, d).
+    Shapes: twice (n, t, d), (d, s), twice (n, t, s), (d) or None, (n, d, s) or None ->
+    (n, t, d), (n, d, s).
     """
     u, delta, a, b, c = map(float64, (u, delta, a, b, c))
-    states = selective_states(u, delta, a, b)
+    states = selective_states(u, delta, a, b, h0)
     skipped = np.zeros(u.shape[2]) if d is None else float64(d)
     y = np.zeros(u.shape)
     for n, t, i in np.ndindex(u.shape):
-        y[n, t, i] = sum(c[n, t] * states[n, t, i]) + skipped[i] * u[n, t, i]
-    return y
+        y[n, t, i] = sum(c[n, t] * states[n, t + 1, i]) + skipped[i] * u[n, t, i]
+    return y, states[:, -1]
 
 
 def attention_states(k: Array, v: Array, g: Array, state: Array | None) -> Array:

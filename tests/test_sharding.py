@@ -199,7 +199,7 @@ WHOLE = (  # their options, their other operands or JAX refuse a sharded axis
     *("scatter", "scatter_add", "scatter_sub", "scatter_mul", "scatter_max", "scatter_min"),
 )
 BATCHED_HERE: dict[str, set[str]] = {
-    "selective_scan": {"u", "delta", "b", "c"},
+    "selective_scan": {"u", "delta", "b", "c", "h0"},
     "gated_linear_attention": {"q", "k", "v", "g", "state"},
     **{name: set[str]() for name in WHOLE},
 }

@@ -10,26 +10,28 @@ from jaxtyping import Array
 from purebp.benchmark.case import Case, Draw, Inputs, normal, positive
 from purebp.layers import gated_linear_attention, lora_affine, selective_scan
 
+Pair = tuple[Array, Array]
 
-def scan_selective(u: Array, delta: Array, a: Array, b: Array, c: Array, d: Array) -> Array:
-    def step(h: Array, xs: tuple[Array, ...]) -> tuple[Array, Array]:
+
+def scan_selective(u: Array, delta: Array, a: Array, b: Array, c: Array, d: Array) -> Pair:
+    def step(h: Array, xs: tuple[Array, ...]) -> Pair:
         u, delta, b, c = xs
         h = jnp.exp(delta[..., None] * a) * h + (delta * u)[..., None] * b[:, None]
         return h, jnp.einsum("nds,ns->nd", h, c)
 
     by_time = tuple(jnp.moveaxis(x, 1, 0) for x in (u, delta, b, c))
-    _, y = lax.scan(step, jnp.zeros((len(u), *a.shape)), by_time)
-    return jnp.moveaxis(y, 0, 1) + d * u
+    final, y = lax.scan(step, jnp.zeros((len(u), *a.shape)), by_time)
+    return jnp.moveaxis(y, 0, 1) + d * u, final
 
 
-def associative_selective(u: Array, delta: Array, a: Array, b: Array, c: Array, d: Array) -> Array:
+def associative_selective(u: Array, delta: Array, a: Array, b: Array, c: Array, d: Array) -> Pair:
     decay = jnp.exp(delta[..., None] * a)
     drive = (delta * u)[..., None] * b[:, :, None]
     _, h = lax.associative_scan(then, (decay, drive), axis=1)
-    return jnp.einsum("ntds,nts->ntd", h, c) + d * u
+    return jnp.einsum("ntds,nts->ntd", h, c) + d * u, h[:, -1]
 
 
-def then(first: tuple[Array, Array], second: tuple[Array, Array]) -> tuple[Array, Array]:
+def then(first: Pair, second: Pair) -> Pair:
     """Two steps h -> a h + b as one."""
     return first[0] * second[0], second[0] * first[1] + second[1]
 
@@ -49,8 +51,8 @@ def _negative(draw: Draw, rng: np.random.Generator) -> Array:
     return -draw(rng)
 
 
-def scan_linear_attention(q: Array, k: Array, v: Array, g: Array) -> tuple[Array, Array]:
-    def step(s: Array, xs: tuple[Array, ...]) -> tuple[Array, Array]:
+def scan_linear_attention(q: Array, k: Array, v: Array, g: Array) -> Pair:
+    def step(s: Array, xs: tuple[Array, ...]) -> Pair:
         q, k, v, g = xs
         s = jnp.exp(g)[..., None] * s + k[..., None] * v[..., None, :]
         return s, jnp.einsum("nhde,nhd->nhe", s, q)

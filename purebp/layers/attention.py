@@ -17,7 +17,6 @@ from purebp.layers.attention_blocks import (
     over_pairs,
     score_scale,
     sees,
-    zeros_of,
 )
 from purebp.layers.attention_check import check_dot_product_attention, example
 from purebp.layers.attention_terms import (
@@ -32,7 +31,7 @@ from purebp.layers.attention_terms import (
     sinks_bar_of,
     slopes_bar_of,
 )
-from purebp.numerics import widen
+from purebp.numerics import widen, zeros_of
 from purebp.op import KEY, Op, conditioned
 from purebp.residuals import Spec, spec_of
 

@@ -120,11 +120,6 @@ def out_of_blocks(x: Array, shape: tuple[int, ...], size: int, heads: int) -> Ar
     return x.transpose(order).reshape(*batch, len(x) * size, h, d)[..., :t, :, :]
 
 
-def zeros_of(x: Array) -> Array:
-    """Zeros of the type of x, which says over which devices it varies."""
-    return jnp.where(jnp.zeros((), bool), x, 0)
-
-
 def over_pairs(step: Callable[[Any, Pair], tuple[Any, None]], start: Any, plan: Plan) -> Any:
     """Run a step for each pair of blocks; several are one loop, which is compiled once."""
     if len(plan.pairs) > 1:

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from purebp.errors import OptionError
 from purebp.layers.chunks import by_time, in_chunks, out_of_chunks, over_chunks
-from purebp.numerics import widen
+from purebp.numerics import widen, zeros_of
 from purebp.op import Op, between, conditioned
 from purebp.residuals import Spec, spec_of
 
@@ -154,8 +154,7 @@ def _across(pairs: Array) -> Array:
 
 def _zeros(k: Array, v: Array) -> Array:
     """The first state, sharded and varying as the batch is."""
-    like = jnp.sum(k, axis=1)[..., None] * jnp.sum(v, axis=1)[..., None, :]
-    return jnp.where(jnp.zeros((), bool), like, 0)
+    return zeros_of(jnp.sum(k, axis=1)[..., None] * jnp.sum(v, axis=1)[..., None, :])
 
 
 def check_gated_linear_attention(

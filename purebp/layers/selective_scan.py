@@ -1,6 +1,6 @@
 """The selective scan of Mamba: a linear recurrence whose coefficients depend on the input."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jax import lax
@@ -8,8 +8,11 @@ from jaxtyping import Array, Float
 
 from purebp.errors import OptionError
 from purebp.layers.chunks import by_time, in_chunks, out_of_chunks, over_chunks
-from purebp.numerics import widen
+from purebp.numerics import widen, zeros_of
 from purebp.op import POSITIVE, Op, between, conditioned
+from purebp.residuals import Spec, spec_of
+
+Pair = tuple[Array, Array]
 
 
 def selective_scan_definition(
@@ -19,20 +22,24 @@ def selective_scan_definition(
     b: Float[Array, "n t s"],
     c: Float[Array, "n t s"],
     d: Float[Array, "d"] | None = None,
+    h0: Float[Array, "n d s"] | None = None,
     *,
     block: int = 64,
-) -> Float[Array, "n t d"]:
-    """y_t = <c_t, h_t> + d u_t, h_t = e^(delta_t a) h_(t-1) + delta_t u_t b_t, h_(-1) = 0.
+) -> tuple[Float[Array, "n t d"], Float[Array, "n d s"]]:
+    """(y, h_T): y_t = <c_t, h_t> + d u_t, h_t = e^(delta_t a) h_(t-1) + delta_t u_t b_t.
 
     Maths: for each feature d there are s states. Backward, with g the cotangent of y,
-        h_bar_t = c_t g_t + e^(delta_(t+1) a) h_bar_(t+1), from the last step to the first, and with
+        h_bar_t = c_t g_t + e^(delta_(t+1) a) h_bar_(t+1), from the last step, to which the
+        cotangent of h_T adds, to the first; h0_bar = e^(delta_1 a) h_bar_1; and with
         k_t = e^(delta_t a) h_(t-1), what is left of the state before:
         c_bar_t = sum_d g_t h_t, b_bar_t = sum_d h_bar_t delta_t u_t,
         u_bar_t = delta_t <h_bar_t, b_t> + d g_t, d_bar = sum_nt g u,
         delta_bar_t = u_t <h_bar_t, b_t> + <h_bar_t k_t, a>, a_bar = sum_nt delta h_bar k.
-        The step is Euler's for b and exact for a, as in Mamba.
-    Shapes: u, delta, y (n, t, d); a (d, s); b, c (n, t, s); d (d) or None. Time is in pieces of
-        `block` steps, which changes nothing but the cost.
+        The step is Euler's for b and exact for a, as in Mamba. A sequence in two parts, the second
+        from the h_T of the first, gives the same as in one.
+    Shapes: u, delta, y (n, t, d); a (d, s); b, c (n, t, s); d (d) or None; h0 (n, d, s), None for
+        zeros, and h_T (n, d, s). Time is in pieces of `block` steps, which changes nothing but
+        the cost.
     Residuals: the arguments, and the state at the start of each piece: t / block of them. The
         states between are computed again, one piece at a time, so that none of the t states and
         coefficients (n, d, s) is kept.
@@ -41,18 +48,19 @@ def selective_scan_definition(
         below 1. The recurrence grows where delta a is above 0: in Mamba a < 0 < delta.
     Source: Gu and Dao 2023, "Mamba", algorithm 2; derived by hand.
     """
-    dtype = jnp.result_type(*(each for each in (u, delta, a, b, c, d) if each is not None))
+    dtype = _common(u, delta, a, b, c, d, h0)
     skipped = 0 if d is None else widen(u) * widen(d)
     wide = jnp.promote_types(dtype, jnp.float32)
     u, delta, a, b, c = (each.astype(wide) for each in (u, delta, a, b, c))
+    first = _zero_state(delta, a.T).mT if h0 is None else h0.astype(wide)
 
-    def step(h: Array, xs: tuple[Array, ...]) -> tuple[Array, Array]:
+    def step(h: Array, xs: tuple[Array, ...]) -> Pair:
         u, delta, b, c = xs
         h = jnp.exp(delta[..., None] * a) * h + (delta * u)[..., None] * b[:, None]
         return h, jnp.sum(h * c[:, None], axis=-1)
 
-    _, y = lax.scan(step, _zero_state(delta, a.T).mT, by_time(u, delta, b, c))
-    return (jnp.moveaxis(y, 0, 1) + skipped).astype(dtype)
+    final, y = lax.scan(step, first, by_time(u, delta, b, c))
+    return (jnp.moveaxis(y, 0, 1) + skipped).astype(dtype), final.astype(dtype)
 
 
 class SelectiveScanResiduals(NamedTuple):
@@ -63,6 +71,7 @@ class SelectiveScanResiduals(NamedTuple):
     c: Float[Array, "n t s"]
     d: Float[Array, "d"] | None
     starts: Float[Array, "m n s d"]
+    h0: Spec | None
 
 
 def selective_scan_fwd(
@@ -72,40 +81,44 @@ def selective_scan_fwd(
     b: Array,
     c: Array,
     d: Array | None = None,
+    h0: Array | None = None,
     *,
     block: int = 64,
-) -> tuple[Array, SelectiveScanResiduals]:
+) -> tuple[Pair, SelectiveScanResiduals]:
     turned = widen(a).T
 
-    def step(h: Array, xs: tuple[Array, ...]) -> tuple[Array, Array]:
+    def step(h: Array, xs: tuple[Array, ...]) -> Pair:
         u, delta, b, c = xs
         h = _decay(delta, turned) * h + _drive(u, delta, b)
         return h, jnp.sum(h * c[..., None], axis=1)
 
-    def chunk(h: Array, xs: tuple[Array, ...]) -> tuple[Array, tuple[Array, Array]]:
+    def chunk(h: Array, xs: tuple[Array, ...]) -> tuple[Array, Pair]:
         end, y = lax.scan(step, h, xs)
         return end, (h, y)
 
     chunks = in_chunks(block, u, delta, b, c)
-    _, (starts, y) = over_chunks(chunk, _zero_state(delta, turned), chunks)
+    first = _zero_state(delta, turned) if h0 is None else widen(h0).mT
+    final, (starts, y) = over_chunks(chunk, first, chunks)
     y = out_of_chunks(y, u.shape[1])
     if d is not None:
         y = y + widen(u) * widen(d)
-    dtype = jnp.result_type(*(each for each in (u, delta, a, b, c, d) if each is not None))
-    return y.astype(dtype), SelectiveScanResiduals(u, delta, a, b, c, d, starts)
+    dtype = _common(u, delta, a, b, c, d, h0)
+    spec = None if h0 is None else spec_of(h0)
+    res = SelectiveScanResiduals(u, delta, a, b, c, d, starts, spec)
+    return (y.astype(dtype), final.mT.astype(dtype)), res
 
 
 def selective_scan_bwd(
-    res: SelectiveScanResiduals, y_bar: Array, *, block: int = 64
+    res: SelectiveScanResiduals, y_bar: Pair, *, block: int = 64
 ) -> tuple[Array | None, ...]:
-    u, delta, a, b, c, d, starts = res
+    u, delta, a, b, c, d, starts, h0 = res
     turned = widen(a).T
 
-    def step(h: Array, xs: tuple[Array, ...]) -> tuple[Array, Array]:
+    def step(h: Array, xs: tuple[Array, ...]) -> Pair:
         u, delta, b = xs
         return _decay(delta, turned) * h + _drive(u, delta, b), h
 
-    def back(carry: tuple[Array, Array], xs: tuple[Array, ...]) -> tuple[tuple[Array, Array], Bars]:
+    def back(carry: Pair, xs: tuple[Array, ...]) -> tuple[Pair, Bars]:
         h_bar, a_bar = carry
         u, delta, b, c, g, before = xs
         h_bar = h_bar + c[..., None] * g[:, None]
@@ -119,19 +132,18 @@ def selective_scan_bwd(
         carry = decay * h_bar, a_bar + pulled * delta[:, None]
         return carry, (driven_bar * delta, delta_bar, b_bar, c_bar)
 
-    def chunk(carry: tuple[Array, Array], xs: tuple[Array, ...]) -> Carried:
+    def chunk(carry: Pair, xs: tuple[Array, ...]) -> Carried:
         start, u, delta, b, c, g = xs
         _, before = lax.scan(step, start, (u, delta, b))
         return lax.scan(back, carry, (u, delta, b, c, g, before), reverse=True)
 
-    zeros = _zero_state(delta, turned)
-    chunks = in_chunks(block, u, delta, b, c, y_bar)
-    each = (starts, *chunks)
-    (_, a_bar), bars = over_chunks(chunk, (zeros, zeros), each, reverse=True)
+    last = widen(y_bar[1]).mT, _zero_state(delta, turned)
+    each = (starts, *in_chunks(block, u, delta, b, c, y_bar[0]))
+    (first_bar, a_bar), bars = over_chunks(chunk, last, each, reverse=True)
     u_bar, delta_bar, b_bar, c_bar = (out_of_chunks(bar, u.shape[1]) for bar in bars)
     d_bar = None
     if d is not None:
-        g = widen(y_bar)
+        g = widen(y_bar[0])
         u_bar, d_bar = u_bar + g * widen(d), jnp.sum(g * widen(u), axis=(0, 1)).astype(d.dtype)
     return (
         u_bar.astype(u.dtype),
@@ -140,11 +152,17 @@ def selective_scan_bwd(
         b_bar.astype(b.dtype),
         c_bar.astype(c.dtype),
         d_bar,
+        None if h0 is None else first_bar.mT.astype(h0.dtype),
     )
 
 
 Bars = tuple[Array, Array, Array, Array]
-Carried = tuple[tuple[Array, Array], Bars]
+Carried = tuple[Pair, Bars]
+
+
+def _common(*arrays: Array | None) -> Any:
+    """The dtype of the results."""
+    return jnp.result_type(*(each for each in arrays if each is not None))
 
 
 def _decay(delta: Array, turned: Array) -> Array:
@@ -159,12 +177,19 @@ def _drive(u: Array, delta: Array, b: Array) -> Array:
 
 def _zero_state(delta: Array, turned: Array) -> Array:
     """Zeros (n, s, d), sharded and varying as the batch is."""
-    like = jnp.sum(widen(delta), axis=1)[:, None] * turned
-    return jnp.where(jnp.zeros((), bool), like, 0)
+    return zeros_of(jnp.sum(widen(delta), axis=1)[:, None] * turned)
 
 
 def check_selective_scan(
-    u: Array, delta: Array, a: Array, b: Array, c: Array, d: Array | None, *, block: int
+    u: Array,
+    delta: Array,
+    a: Array,
+    b: Array,
+    c: Array,
+    d: Array | None,
+    h0: Array | None,
+    *,
+    block: int,
 ) -> None:
     """Raise for a block below 1."""
     if isinstance(block, bool) or not isinstance(block, int) or block < 1:

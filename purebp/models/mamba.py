@@ -12,6 +12,7 @@ from purebp.models.blocks import check_sizes, residual
 from purebp.models.layer import Layer, Tree, Weight
 from purebp.models.model import Model
 from purebp.models.transformer import SPREAD, unembed
+from purebp.numerics import zeros_of
 from purebp.op import Op
 from purebp.residuals import Residuals
 
@@ -41,7 +42,7 @@ def mixer_definition(
     u = swish.define(_turned(causal_conv1d.define(_turned(u), w_conv, b_conv)))
     low, b, c = jnp.split(affine.define(u, w_x), _cuts(w_delta.shape[0], log_a), axis=-1)
     delta = softplus.define(affine.define(low, w_delta, b_delta))
-    y = selective_scan.define(u, delta, -jnp.exp(log_a), b, c, direct)
+    y, _ = selective_scan.define(u, delta, -jnp.exp(log_a), b, c, direct)
     return affine.define(swiglu.define(z, y), w_out)
 
 
@@ -78,7 +79,7 @@ def mixer_fwd(
     low, b, c = jnp.split(joined, _cuts(w_delta.shape[0], log_a), axis=-1)
     delta, project = affine.fwd(low, w_delta, b_delta)
     delta, above = softplus.fwd(delta)
-    y, scan = selective_scan.fwd(u, delta, -jnp.exp(log_a), b, c, direct)
+    (y, _), scan = selective_scan.fwd(u, delta, -jnp.exp(log_a), b, c, direct)
     y, gate = swiglu.fwd(z, y)
     y, leave = affine.fwd(y, w_out)
     return y, MixerResiduals(enter, conv, bent, parts, project, above, scan, gate, leave, log_a)
@@ -87,7 +88,10 @@ def mixer_fwd(
 def mixer_bwd(res: MixerResiduals, y_bar: Array) -> tuple[Array, ...]:
     y_bar, w_out_bar, _ = affine.bwd(res.leave, y_bar)
     z_bar, y_bar = swiglu.bwd(res.gate, y_bar)
-    u_bar, delta_bar, a_bar, b_bar, c_bar, direct_bar = selective_scan.bwd(res.scan, y_bar)
+    last = res.scan.output[1][1]
+    last_bar = zeros_of(jnp.sum(y_bar, axis=1)[..., None] * res.log_a).astype(last.dtype)
+    scanned_bar = selective_scan.bwd(res.scan, (y_bar, last_bar))
+    u_bar, delta_bar, a_bar, b_bar, c_bar, direct_bar, _ = scanned_bar
     log_a_bar = (-a_bar * jnp.exp(res.log_a)).astype(res.log_a.dtype)
     (delta_bar,) = softplus.bwd(res.softplus, delta_bar)
     low_bar, w_delta_bar, b_delta_bar = affine.bwd(res.project, delta_bar)

@@ -73,6 +73,7 @@ def test_nothing_is_computed_or_kept_for_frozen_weights():
 
     def flops(frozen):
         cost = jax.jit(run, static_argnums=0).lower(frozen, *args).compile().cost_analysis()
+        assert cost is not None
         return cost["flops"]
 
     assert flops(False) - flops(True) >= 2 * n * d * k

@@ -29,7 +29,7 @@ def both_passes(y_bar, *args, **options):
 
 def test_the_pieces_change_nothing_and_an_associative_scan_agrees():
     args = arrays(2, 7, 3, 2)
-    y_bar = jnp.cos(jnp.arange(42.0)).reshape(2, 7, 3)
+    y_bar = jnp.cos(jnp.arange(42.0)).reshape(2, 7, 3), jnp.sin(jnp.arange(12.0)).reshape(2, 3, 2)
 
     @jit_once
     def all_ways(args):
@@ -47,19 +47,53 @@ def test_no_array_of_all_states_is_kept():
     n, t, d, s, block = 1, 512, 8, 16, 32
     shapes = [jax.ShapeDtypeStruct(each.shape, each.dtype) for each in arrays(n, t, d, s)]
     run = partial(both_passes, block=block)
-    memory = jax.jit(run).lower(shapes[0], *shapes).compile().memory_analysis()
+    last = jax.ShapeDtypeStruct((n, d, s), jnp.float32)
+    memory = jax.jit(run).lower((shapes[0], last), *shapes).compile().memory_analysis()
     assert memory is not None
     assert memory.temp_size_in_bytes < 4 * n * t * d * s * 4 / 5
     _, res = jax.eval_shape(partial(selective_scan.fwd, block=block), *shapes)
     assert res.values.starts.shape == (t // block, n, s, d)
 
 
+def test_a_sequence_in_two_parts_is_the_sequence_and_so_is_its_gradient():
+    u, delta, a, b, c, d = arrays(2, 7, 3, 2)
+    h0 = jnp.sin(jnp.arange(12.0)).reshape(2, 3, 2)
+    options = {"block": 2}
+
+    def whole(u, delta, b, c, h0):
+        return selective_scan(u, delta, a, b, c, d, h0, **options)
+
+    def in_parts(u, delta, b, c, h0):
+        first, second = ([x[:, cut] for x in (u, delta, b, c)] for cut in (np.s_[:3], np.s_[3:]))
+        y, h = whole(*first, h0)
+        rest, last = whole(*second, h)
+        return jnp.concatenate([y, rest], axis=1), last
+
+    def both(run, *args):
+        out, pull = jax.vjp(run, *args)
+        return out, pull(jax.tree.map(jnp.cos, out))
+
+    args = u, delta, b, c, h0
+    came, wanted = jit_once(lambda *args: (both(in_parts, *args), both(whole, *args)))(*args)
+    for a_leaf, b_leaf in zip(jax.tree.leaves(came), jax.tree.leaves(wanted), strict=True):
+        np.testing.assert_allclose(a_leaf, b_leaf, rtol=1e-4, atol=1e-5)
+
+
+def test_without_a_first_state_it_begins_with_zeros():
+    args, h0 = arrays(2, 3, 3, 2), jnp.zeros((2, 3, 2))
+    for came, wanted in zip(selective_scan(*args), selective_scan(*args, h0), strict=True):
+        np.testing.assert_array_equal(came, wanted)
+
+
 def test_an_empty_sequence():
     args = arrays(2, 0, 3, 2)
-    y, res = selective_scan.fwd(*args)
-    bars = selective_scan.bwd(res, y)
-    assert [bar.shape for bar in bars] == [arg.shape for arg in args]
+    h0 = jnp.ones((2, 3, 2))
+    (y, last), res = selective_scan.fwd(*args, h0)
+    bars = selective_scan.bwd(res, (y, 2 * last))
+    assert [bar.shape for bar in bars] == [arg.shape for arg in (*args, h0)]
     assert not np.any(bars[2])
+    np.testing.assert_array_equal(last, h0)
+    np.testing.assert_array_equal(bars[-1], 2 * h0)
 
 
 def test_a_block_below_1_is_refused():

@@ -328,7 +328,10 @@ CASES = [
         for b in (None, normal(4))
         for options in ({"scale": 0.5},)
     ),
-    *(("selective_scan", (*scan_inputs(), *d), {}) for d in ((), (normal(2),))),
+    *(
+        ("selective_scan", (*scan_inputs(), *rest), {})
+        for rest in ((), (normal(2),), (None, normal(2, 2, 3)))
+    ),
     ("cholesky", (spd(2, 3, 3),), {}),
     *(
         ("triangular_solve", (spd(3, 3), normal(3, 2)), options)

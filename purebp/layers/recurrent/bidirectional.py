@@ -16,6 +16,7 @@ from purebp.layers.recurrent.gru_step import RESETS, Reset, check_reset
 from purebp.layers.recurrent.lstm import lstm
 from purebp.layers.recurrent.rnn import rnn
 from purebp.layers.recurrent.sequence import MAGNIFIED, check_gates
+from purebp.numerics import zeros_of
 from purebp.op import Op, index_below
 from purebp.residuals import Residuals
 
@@ -116,7 +117,7 @@ def _forward(
 def _backward(sequence: Op, res: BidirectionalResiduals, y_bar: Array) -> tuple[Any, ...]:
     bars, states = list[Any](), _states(sequence)
     for each, half_bar in zip(res, jnp.split(y_bar, 2, axis=-1), strict=True):
-        nothing = [_zeros_as(jnp.sum(half_bar, axis=1))] * states
+        nothing = [zeros_of(jnp.sum(half_bar, axis=1))] * states
         x_bar, *rest_bar = sequence.bwd(each, (half_bar, *nothing))
         bars.append((x_bar, rest_bar[states:-1]))  # lengths have no cotangent
     (x_bar, first), (more, second) = bars
@@ -141,12 +142,7 @@ def _pair(first: Array, second: Array) -> Array:
 
 def _zeros(x: Array, w_h: Any) -> Array:
     """A first state (n, h)."""
-    return _zeros_as(jnp.sum(x, axis=(1, 2))[:, None] * w_h[0, :, 0])
-
-
-def _zeros_as(like: Array) -> Array:
-    """Zeros that are sharded and vary as an array does."""
-    return jnp.where(jnp.zeros((), bool), like, 0)
+    return zeros_of(jnp.sum(x, axis=(1, 2))[:, None] * w_h[0, :, 0])
 
 
 def check_bidirectional_lstm(
