@@ -97,7 +97,7 @@ def plain_mamba(params: Any, tokens: Array, labels: Array) -> Any:
         rank, states = layer["w_delta"].shape[0], layer["log_a"].shape[1]
         low, b, c = jnp.split(u @ layer["w_x"], (rank, rank + states), axis=-1)
         delta = jax.nn.softplus(low @ layer["w_delta"] + layer["b_delta"])
-        y = scan_selective(u, delta, -jnp.exp(layer["log_a"]), b, c, layer["direct"])
+        y, _ = scan_selective(u, delta, -jnp.exp(layer["log_a"]), b, c, layer["direct"])
         x = x + (y * jax.nn.silu(z)) @ layer["w_out"]
     scores = plain_rms_norm(x, params["norm"]["gamma"]) @ table.T
     return cross_entropy(scores, labels), ({}, scores)
