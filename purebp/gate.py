@@ -106,10 +106,12 @@ def _fit(x_bar: Any, spec: Any) -> Any:
 def unbroadcast(x_bar: jax.Array | None, spec: Spec) -> jax.Array | None:
     """Sum a cotangent over the axes along which its primal was broadcast; cast to its dtype.
 
-    An operand of integers or booleans has none.
+    An operand of integers or booleans has none; that of a real operand is the real part.
     """
     if x_bar is None:
         return None
+    if not jnp.issubdtype(spec.dtype, jnp.complexfloating):
+        x_bar = jnp.real(x_bar)
     extra = x_bar.ndim - len(spec.shape)
     kept = x_bar.shape[extra:]
     axes = tuple(range(extra)) + tuple(

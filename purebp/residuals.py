@@ -80,7 +80,8 @@ def check_cotangent(op: str, output: tuple[Any, tuple[Spec, ...]], y_bar: Any) -
 
 
 def _check_cotangent_leaf(op: str, spec: Spec, leaf: Any) -> Any:
-    if isinstance(leaf, int | float):
+    numbers = int | float | complex if np.dtype(spec.dtype).kind == "c" else int | float
+    if isinstance(leaf, numbers):
         leaf = jnp.asarray(leaf, spec.dtype)
     if not jnp.issubdtype(spec.dtype, jnp.inexact):
         return leaf

@@ -47,8 +47,12 @@ class ArraySpec(NamedTuple):
         """The dtypes in words, for messages."""
         if "prng_key" in self.dtypes:
             return "a PRNG key"
+        if "float32" in self.dtypes and "complex64" in self.dtypes:
+            return "a floating or complex dtype"
         if "float32" in self.dtypes:
             return "a floating dtype" if "bfloat16" in self.dtypes else "float32 or float64"
+        if "complex64" in self.dtypes:
+            return "a complex dtype"
         if "int32" in self.dtypes:
             return "an integer dtype"
         return " or ".join(self.dtypes)
@@ -155,6 +159,10 @@ def _fitting_spec(op: str, parameter: Parameter, value: Any) -> ArraySpec:
     narrow = kind == "float32 or float64" and jnp.issubdtype(value.dtype, jnp.floating)
     if narrow or ("float" in kind and jnp.issubdtype(value.dtype, jnp.integer)):
         fix = f"; convert it, for example {name}.astype(jnp.float32)"
+    if kind == "a complex dtype" and jnp.issubdtype(value.dtype, jnp.number):
+        fix = f"; convert it, for example {name}.astype(jnp.complex64)"
+    if "float" in kind and jnp.issubdtype(value.dtype, jnp.complexfloating):
+        fix = f"; pass a real array, for example {name}.real"
     if kind == "a PRNG key":
         fix = "; make one with jax.random.key(0)"
     raise DtypeError(f"{op}: {name} has dtype {dtype}, expected {kind}{fix}")

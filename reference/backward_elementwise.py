@@ -28,7 +28,9 @@ def cbrt_slope(x: float) -> float:
 
 
 def abs_slope(x: float) -> float:
-    """1 above 0, -1 below, 0 at 0."""
+    """1 above 0, -1 below, 0 at 0; at a complex r e^(it) it is e^(-it)."""
+    if isinstance(x, complex):
+        return x.conjugate() / math.hypot(x.real, x.imag) if x else 0.0
     return float(x > 0) - float(x < 0)
 
 
@@ -159,7 +161,7 @@ def atan2_slopes(x: float, y: float) -> tuple[float, float]:
 
 def integer_pow_slope(x: float, *, exponent: int = 2) -> float:
     """n x^(n-1)."""
-    return exponent * np.float64(x) ** (exponent - 1)
+    return exponent * np.power(x, float(exponent - 1))
 
 
 def three_backward(

@@ -17,7 +17,15 @@ from typing import Any
 import numpy as np
 
 from reference.gates import scalar_sigmoid
-from reference.shapes import Array, Axis, float64, reduced_axes, reduced_index, source_index
+from reference.shapes import (
+    Array,
+    Axis,
+    cotangent_of,
+    float64,
+    reduced_axes,
+    reduced_index,
+    source_index,
+)
 
 Arguments = tuple[Any, ...]  # of the forward function: arrays, None for a missing bias
 
@@ -27,7 +35,7 @@ def each_backward(
 ) -> tuple[Array]:
     """One argument: upstream times local slope, entry by entry."""
     x, y_bar = float64(args[0]), float64(y_bar)
-    x_bar = np.empty(x.shape)
+    x_bar = np.empty(x.shape, x.dtype)
     with np.errstate(all="ignore"):
         for index in np.ndindex(x.shape):
             x_bar[index] = y_bar[index] * slope(x[index], **options)
@@ -39,14 +47,14 @@ def each_pair_backward(
 ) -> tuple[Array, Array]:
     """Two arguments: upstream times each local slope, added where an entry was broadcast."""
     x, y, z_bar = float64(args[0]), float64(args[1]), float64(y_bar)
-    x_bar, y_bar = np.zeros(x.shape), np.zeros(y.shape)
+    x_bar, y_bar = (np.zeros(operand.shape, z_bar.dtype) for operand in (x, y))
     with np.errstate(all="ignore"):
         for index in np.ndindex(z_bar.shape):
             at_x, at_y = source_index(index, x.shape), source_index(index, y.shape)
             slope_x, slope_y = slopes(x[at_x], y[at_y])
             x_bar[at_x] += z_bar[index] * slope_x
             y_bar[at_y] += z_bar[index] * slope_y
-    return x_bar, y_bar
+    return cotangent_of(x, x_bar), cotangent_of(y, y_bar)
 
 
 def add_slopes(x: float, y: float) -> tuple[float, float]:
@@ -129,7 +137,7 @@ def sum_backward(
     x = float64(args[0])
     axes = reduced_axes(axis, x.ndim)
     y_bar = float64(y_bar).reshape([1 if a in axes else n for a, n in enumerate(x.shape)])
-    x_bar = np.empty(x.shape)
+    x_bar = np.empty(x.shape, x.dtype)
     for index in np.ndindex(x.shape):
         x_bar[index] = y_bar[reduced_index(index, axes)]
     return (x_bar,)
@@ -148,24 +156,24 @@ def mean_backward(
 def dot_backward(args: Arguments, y_bar: Array) -> tuple[Array, Array]:
     """z = sum_i x_i y_i: x_bar_i = z_bar y_i and y_bar_i = z_bar x_i."""
     x, y, z_bar = float64(args[0]), float64(args[1]), float64(y_bar)
-    x_bar, y_bar = np.empty(x.shape), np.empty(y.shape)
+    x_bar, y_bar = (np.empty(operand.shape, z_bar.dtype) for operand in (x, y))
     for index in np.ndindex(x.shape):
         x_bar[index] = z_bar[index[:-1]] * y[index]
         y_bar[index] = z_bar[index[:-1]] * x[index]
-    return x_bar, y_bar
+    return cotangent_of(x, x_bar), cotangent_of(y, y_bar)
 
 
 def matmul_backward(args: Arguments, y_bar: Array) -> tuple[Array, Array]:
     """z_ij = sum_m x_im y_mj: x_bar_im = sum_j z_bar_ij y_mj, y_bar_mj = sum_i x_im z_bar_ij."""
     x, y, z_bar = float64(args[0]), float64(args[1]), float64(y_bar)
-    x_bar, y_bar = np.zeros(x.shape), np.zeros(y.shape)
+    x_bar, y_bar = (np.zeros(operand.shape, z_bar.dtype) for operand in (x, y))
     for *batch, i, j in np.ndindex(z_bar.shape):
         at_x = source_index(tuple(batch), x.shape[:-2])
         at_y = source_index(tuple(batch), y.shape[:-2])
         for m in range(x.shape[-1]):
             x_bar[(*at_x, i, m)] += z_bar[(*batch, i, j)] * y[(*at_y, m, j)]
             y_bar[(*at_y, m, j)] += z_bar[(*batch, i, j)] * x[(*at_x, i, m)]
-    return x_bar, y_bar
+    return cotangent_of(x, x_bar), cotangent_of(y, y_bar)
 
 
 def branch_backward(args: Arguments, y_bar: tuple[Array, ...], *, copies: int = 2) -> tuple[Array]:

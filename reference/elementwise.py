@@ -25,7 +25,14 @@ def scalar_cbrt(x: float) -> float:
 
 def scalar_abs(x: float) -> float:
     """The size of x."""
+    if isinstance(x, complex):
+        return math.hypot(x.real, x.imag)
     return -x if x < 0 else x
+
+
+def abs_of_each(x: ArrayLike) -> Array:
+    """The size of each entry; that of a complex one is real."""
+    return each(scalar_abs, x).real
 
 
 def scalar_exp2(x: float) -> float:
@@ -154,7 +161,7 @@ def scalar_bessel_i1e(x: float) -> float:
 
 def scalar_pow(x: float, y: float) -> float:
     """x to the power y."""
-    return np.float64(x) ** y
+    return np.power(x, y)
 
 
 def scalar_atan2(x: float, y: float) -> float:
@@ -201,7 +208,7 @@ def scalar_where(which: float, x: float, y: float) -> float:
 DEFINITIONS: dict[str, Callable] = {
     "rsqrt": partial(each, scalar_rsqrt),
     "cbrt": partial(each, scalar_cbrt),
-    "abs": partial(each, scalar_abs),
+    "abs": abs_of_each,
     "exp2": partial(each, scalar_exp2),
     "expm1": partial(each, scalar_expm1),
     "log1p": partial(each, scalar_log1p),

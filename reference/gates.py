@@ -17,7 +17,7 @@ from reference.shapes import Array, Axis, float64, reduced_axes, reduced_index, 
 def each(scalar: Callable[..., float], x: ArrayLike) -> Array:
     """y[index] = scalar(x[index]) for every index."""
     x = float64(x)
-    y = np.empty(x.shape)
+    y = np.empty(x.shape, x.dtype)
     with np.errstate(all="ignore"):
         for index in np.ndindex(x.shape):
             y[index] = scalar(x[index])
@@ -27,7 +27,7 @@ def each(scalar: Callable[..., float], x: ArrayLike) -> Array:
 def each_pair(scalar: Callable[..., float], x: ArrayLike, y: ArrayLike) -> Array:
     """z[index] = scalar(x[...], y[...]) for every index of the broadcast shape."""
     x, y = float64(x), float64(y)
-    z = np.empty(np.broadcast_shapes(x.shape, y.shape))
+    z = np.empty(np.broadcast_shapes(x.shape, y.shape), np.result_type(x, y))
     with np.errstate(all="ignore"):
         for index in np.ndindex(z.shape):
             z[index] = scalar(x[source_index(index, x.shape)], y[source_index(index, y.shape)])
@@ -164,7 +164,7 @@ def sum(x: ArrayLike, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """Sum over the axes: None for all of them, an int or a tuple of ints."""
     x = float64(x)
     axes = reduced_axes(axis, x.ndim)
-    total = np.zeros(tuple(1 if a in axes else size for a, size in enumerate(x.shape)))
+    total = np.zeros(tuple(1 if a in axes else n for a, n in enumerate(x.shape)), x.dtype)
     for index in np.ndindex(x.shape):
         total[reduced_index(index, axes)] += x[index]
     return total if keepdims else np.squeeze(total, axis=axes)
@@ -180,7 +180,7 @@ def mean(x: ArrayLike, *, axis: Axis = None, keepdims: bool = False) -> Array:
 def dot(x: ArrayLike, y: ArrayLike) -> Array:
     """z[...] = sum_i x[..., i] * y[..., i]. Shapes: (*batch, d), (*batch, d) -> (*batch)."""
     x, y = float64(x), float64(y)
-    z = np.zeros(x.shape[:-1])
+    z = np.zeros(x.shape[:-1], np.result_type(x, y))
     for index in np.ndindex(x.shape):
         z[index[:-1]] += x[index] * y[index]
     return z
@@ -193,7 +193,7 @@ def matmul(x: ArrayLike, y: ArrayLike) -> Array:
     """
     x, y = float64(x), float64(y)
     batch = np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
-    z = np.zeros((*batch, x.shape[-2], y.shape[-1]))
+    z = np.zeros((*batch, x.shape[-2], y.shape[-1]), np.result_type(x, y))
     for index in np.ndindex(batch):
         left, right = x[source_index(index, x.shape[:-2])], y[source_index(index, y.shape[:-2])]
         for i, j in np.ndindex(z.shape[-2:]):

@@ -34,8 +34,8 @@ def like(tree: Any, leaves: list[Any]) -> Any:
 
 
 def is_floating(x: Any) -> bool:
-    """Whether it is an array of floating numbers; the others keep their values."""
-    return np.issubdtype(np.asarray(x).dtype, np.floating)
+    """Whether it is an array of floating or complex numbers; the others keep their values."""
+    return np.issubdtype(np.asarray(x).dtype, np.inexact)
 
 
 def numbered(args: Any) -> Any:
@@ -66,7 +66,8 @@ def forward(sources: Callable[..., Any], *args: Any, **options: Any) -> Any:
 def backward(sources: Callable[..., Any], args: Any, y_bar: Any, **options: Any) -> Any:
     """Add the gradient at each place to the entry that stands there."""
     floating = [x for x in leaves_of(args) if is_floating(x)]
-    total = np.zeros(sum(np.size(x) for x in floating))
+    dtype = np.result_type(float, *leaves_of(y_bar))
+    total = np.zeros(sum(np.size(x) for x in floating), dtype)
     found = leaves_of(moved(sources, args, options))
     for numbers, bars in zip(found, leaves_of(y_bar), strict=True):
         for number, bar in zip(np.ravel(numbers), np.ravel(bars), strict=True):

@@ -1,6 +1,6 @@
 """Small helpers about shapes: broadcasting, axes, windows and padding."""
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,8 +14,14 @@ Padding = int | tuple[int, ...] | tuple[tuple[int, int], ...] | Literal["SAME", 
 
 
 def float64(x: ArrayLike) -> Array:
-    """x as a float64 array."""
-    return np.asarray(x, dtype=np.float64)
+    """x as a float64 array, or one of complex128 where it is complex."""
+    dtype: Any = np.complex128 if np.iscomplexobj(x) else np.float64
+    return np.asarray(x, dtype=dtype)
+
+
+def cotangent_of(x: Array, x_bar: Array) -> Array:
+    """The gradient as its argument takes it: without an imaginary part where x has none."""
+    return x_bar if np.iscomplexobj(x) else x_bar.real
 
 
 def source_index(index: Index, shape: Index) -> Index:

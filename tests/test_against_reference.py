@@ -21,6 +21,7 @@ from purebp.verification.cases import Case, make_args, make_cotangent, variants
 from purebp.verification.target import make_target
 from reference import activations as plain_activations
 from reference import bands as plain_bands
+from reference import complex_numbers as plain_complex_numbers
 from reference import elementwise as plain_elementwise
 from reference import factors as plain_factors
 from reference import gates as plain_gates
@@ -76,6 +77,7 @@ FORWARD: Loops = {
     **plain_remainder.DEFINITIONS,
     **plain_steps.DEFINITIONS,
     **plain_bands.DEFINITIONS,
+    **plain_complex_numbers.DEFINITIONS,
     **moves.DEFINITIONS,
     "identity": np.asarray,
 }
@@ -88,7 +90,9 @@ def test_every_op_has_a_reference() -> None:
 
 
 def float64(leaf: Any) -> Any:
-    """The same numbers in float64; labels and keys as they are."""
+    """The same numbers in float64 or complex128; labels and keys as they are."""
+    if jnp.issubdtype(leaf.dtype, jnp.complexfloating):
+        return leaf.astype(np.complex128)
     return leaf.astype(np.float64) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
 
 
@@ -119,13 +123,26 @@ def assert_agree(came: Any, expected: Any) -> None:
     for a, b in pairs:
         assert (a is None) == (b is None)
         if b is not None:
-            assert a.dtype == np.float64 or not jnp.issubdtype(a.dtype, jnp.floating)
+            wide = np.complex128 if np.iscomplexobj(b) else np.float64
+            assert a.dtype == wide or not jnp.issubdtype(a.dtype, jnp.inexact)
             assert a.shape == b.shape
             np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-13 * np.max(np.abs(b), initial=1))
 
 
 def each_leaf(tree: Any) -> list[Any]:
     return jax.tree.leaves(tree, is_leaf=lambda leaf: leaf is None)
+
+
+def cotangent_for(case: Case, y: Any) -> Any:
+    """A number for each entry of the output, complex where that is."""
+    leaves, tree = jax.tree.flatten(y)
+    pair = [
+        make_cotangent(case._replace(seed=seed), list(map(np.shape, leaves))) for seed in (0, 9)
+    ]
+    bars = [
+        a + 1j * b if np.iscomplexobj(leaf) else a for leaf, a, b in zip(leaves, *pair, strict=True)
+    ]
+    return jax.tree.unflatten(tree, bars)
 
 
 def check_op(op: Op, forward: Loops = FORWARD, backward: Loops = BACK) -> int:
@@ -147,8 +164,7 @@ def check_op(op: Op, forward: Loops = FORWARD, backward: Loops = BACK) -> int:
                 loops = for_loops(op, args, settings)
                 expected = forward[op.name](*loops, **plain)
                 main = expected[0] if op.has_aux else expected
-                bars = make_cotangent(case, [np.shape(leaf) for leaf in jax.tree.leaves(main)])
-                y_bar = jax.tree.unflatten(jax.tree.structure(main), bars)
+                y_bar = cotangent_for(case, main)
                 y, came = compiled(args, y_bar)
                 assert_agree(jax.tree.leaves(y), jax.tree.leaves(expected))
                 assert_agree(came, backward[op.name](loops, y_bar, **plain))

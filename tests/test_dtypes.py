@@ -31,12 +31,20 @@ def refuses_sixteen_bits(op: Op) -> bool:
     return bool(floating) and not any("bfloat16" in names for names in floating)
 
 
+def takes_only_complex(op: Op) -> bool:
+    """Whether each array is complex; there are no complex numbers of 16 bits."""
+    dtypes = [spec.dtypes for parameter in op.signature.parameters for spec in parameter.specs]
+    return bool(dtypes) and all("complex64" in own and "float32" not in own for own in dtypes)
+
+
+COMPLEX = [name for name in OPS if takes_only_complex(OPS[name])]
 WIDE = [name for name in OPS if refuses_sixteen_bits(OPS[name])]
 DTYPES = [
     (name, dtype)
     for name in OPS
     for dtype in (*SIXTEEN, "float64")
-    if (name not in MODELS or dtype == "bfloat16") and not (name in WIDE and dtype in SIXTEEN)
+    if (name not in MODELS or dtype == "bfloat16")
+    and not (name in (*WIDE, *COMPLEX) and dtype in SIXTEEN)
 ]
 MIXED = [("bfloat16", "float32"), ("float32", "bfloat16")]
 
@@ -55,15 +63,17 @@ def cases_of(op: Op) -> list[tuple[dict[str, Any], tuple[Any, ...]]]:
 
 
 def is_floating(leaf: Any) -> bool:
-    return jnp.issubdtype(leaf.dtype, jnp.floating)
+    return jnp.issubdtype(leaf.dtype, jnp.inexact)
 
 
 def in_dtypes(args: tuple[Any, ...], dtypes: tuple[str, ...]) -> tuple[Any, ...]:
-    """The floating arrays in the given dtypes, in turn."""
+    """The floating arrays in the given dtypes, in turn; complex ones in that of such parts."""
     leaves, tree = jax.tree.flatten(args)
     floating = [i for i, leaf in enumerate(leaves) if is_floating(leaf)]
     for place, i in enumerate(floating):
         dtype = dtypes[min(place, len(dtypes) - 1)]
+        if jnp.iscomplexobj(leaves[i]):
+            dtype = {"float32": "complex64", "float64": "complex128"}[dtype]
         leaves[i] = jax.ShapeDtypeStruct(leaves[i].shape, jnp.dtype(dtype))
     return jax.tree.unflatten(tree, leaves)
 
@@ -103,7 +113,8 @@ def test_every_op_keeps_the_dtype(name: str, dtype: str) -> None:
         check_dtypes(OPS[name], (dtype,))
         _, args = cases_of(OPS[name])[0]
         y = jax.eval_shape(OPS[name], *in_dtypes(args, (dtype,)))
-        found = {str(leaf.dtype) for leaf in jax.tree.leaves(y) if is_floating(leaf)}
+        leaves = [leaf for leaf in jax.tree.leaves(y) if is_floating(leaf)]
+        found = {str(jnp.finfo(leaf.dtype).dtype) for leaf in leaves}
         assert found == {dtype} or name == "cast" or name in INTEGERS
 
 
@@ -116,6 +127,14 @@ def test_where_there_is_no_form_in_sixteen_bits_they_are_refused(name: str, dtyp
         jax.eval_shape(OPS[name], *in_dtypes(args, (dtype,)))
 
 
+@pytest.mark.parametrize("name", COMPLEX)
+def test_complex_ops_refuse_real_numbers(name: str) -> None:
+    _, args = cases_of(OPS[name])[0]
+    message = rf"^{name}: x has dtype bfloat16, expected a complex dtype; convert it, for example "
+    with pytest.raises(DtypeError, match=message):
+        jax.eval_shape(OPS[name], *(jax.ShapeDtypeStruct(x.shape, jnp.bfloat16) for x in args))
+
+
 @pytest.mark.parametrize("name", WIDE)
 def test_float32_and_float64_together(name: str) -> None:
     with enable_x64(True):
@@ -124,7 +143,7 @@ def test_float32_and_float64_together(name: str) -> None:
 
 
 @pytest.mark.parametrize("dtypes", MIXED, ids=str)
-@pytest.mark.parametrize("name", [name for name in OPS if name not in WIDE])
+@pytest.mark.parametrize("name", [name for name in OPS if name not in (*WIDE, *COMPLEX)])
 def test_every_cotangent_has_the_dtype_of_its_argument(name: str, dtypes: tuple[str, ...]) -> None:
     check_dtypes(OPS[name], dtypes)
 

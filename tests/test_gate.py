@@ -175,7 +175,7 @@ OF_FLOATS = [
     gate
     for gate in OPS
     if gate.name not in MOVING
-    and all("float32" in p.specs[0].dtypes for p in gate.signature.parameters)
+    and all("bfloat16" in p.specs[0].dtypes for p in gate.signature.parameters)
 ]
 OF_ENTRIES = ("reduce_max", "reduce_min", "var", "std", "cumsum", "cumprod", "cummax", "cummin")
 LIMITED = {"dot", "matmul", "cumlogsumexp", *OF_ENTRIES}  # not for shape (), or not for no entries

@@ -17,6 +17,7 @@ from purebp.activations import relu
 from purebp.gates import OPS as GATES
 from purebp.gates import branch, dot, matmul, mul, sigmoid
 from purebp.op import KEY, MASK
+from purebp.signature import Parameter
 from reference.worked_examples import JACOBIAN_SIZES
 from tests.moving import MOVING
 
@@ -42,11 +43,20 @@ def peak_bytes(function: Callable[..., Any], *args: Any) -> int:
     )
 
 
+def dtype_of(parameter: Parameter) -> Any:
+    """float32, or complex64 where that is asked for."""
+    real = not parameter.specs or "complex64" not in parameter.specs[0].dtypes
+    return jnp.float32 if real or "float32" in parameter.specs[0].dtypes else jnp.complex64
+
+
 def backward_bytes(op: Op, shape: tuple[int, ...], bwd: Callable[..., Any] | None = None) -> int:
     """The bytes of the compiled `bwd` on arrays of one shape; nothing is computed."""
-    needed = [parameter.name for parameter in op.signature.parameters if not parameter.optional]
-    domains = [op.domains.get(name) for name in needed]
-    dtypes = [bool if domain == MASK else jnp.float32 for domain in domains]
+    needed = [parameter for parameter in op.signature.parameters if not parameter.optional]
+    domains = [op.domains.get(parameter.name) for parameter in needed]
+    dtypes = [
+        bool if domain == MASK else dtype_of(parameter)
+        for parameter, domain in zip(needed, domains, strict=True)
+    ]
     key = jax.eval_shape(lambda: jax.random.key(0))
     args = [
         key if domain == KEY else jax.ShapeDtypeStruct(shape, dtype)

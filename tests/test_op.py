@@ -360,7 +360,10 @@ MISUSE: dict[str, tuple[Callable[[], Any], type[PurebpError], str]] = {
     "complex numbers": (
         lambda: power(X, W * 1j),
         DtypeError,
-        "power: w has dtype complex64, expected a floating dtype",
+        (
+            "power: w has dtype complex64, expected a floating dtype; "
+            "pass a real array, for example w.real"
+        ),
     ),
     "a key for numbers": (
         lambda: power(KEY, W),

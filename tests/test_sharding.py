@@ -206,8 +206,8 @@ BATCHED_HERE: dict[str, set[str]] = {
 
 
 def cotangent_like(leaf: Any) -> Any:
-    floating = jnp.issubdtype(leaf.dtype, jnp.floating)
-    return leaf if floating else np.zeros(leaf.shape, jax.dtypes.float0)
+    inexact = jnp.issubdtype(leaf.dtype, jnp.inexact)
+    return leaf if inexact else np.zeros(leaf.shape, jax.dtypes.float0)
 
 
 @pytest.mark.parametrize("name", [name for name in OPS if name not in MODELS])

@@ -18,6 +18,7 @@ from purebp.gates import square, tanh
 from purebp.layers import affine
 from purebp.op import FIXED, REAL
 from purebp.verification.cases import Case, make_args, variants
+from purebp.verification.layout import is_complex, parts_of, whole
 from purebp.verification.target import make_target
 
 MODELS = [op.name for op in families()["models"]]
@@ -29,27 +30,31 @@ Leaves = list[Any]
 
 
 class Point(NamedTuple):
-    """A case of an op: its arguments as leaves; `chosen` is those that have a derivative."""
+    """A case of an op: its arguments as leaves; `chosen` is those that have a derivative.
+
+    A complex array counts as two leaves, its parts; `counts` says which arrays do.
+    """
 
     op: Op
     tree: Any
     leaves: Leaves
     places: list[int]
     chosen: Leaves
+    counts: list[int]
 
     def arguments(self, chosen: Leaves) -> tuple[Any, ...]:
         """The arguments of the op, with these in place of the chosen ones."""
         leaves = list(self.leaves)
         for place, leaf in zip(self.places, chosen, strict=True):
             leaves[place] = leaf
-        return jax.tree.unflatten(self.tree, leaves)
+        return jax.tree.unflatten(self.tree, together(leaves, self.counts))
 
     def loss(self, function: Callable[..., Any]) -> Callable[[Leaves], Any]:
         """c -> sum of w y + y^2 / 2 over the outputs: its Hessian is never 0."""
 
         def loss(chosen: Leaves) -> Any:
             out = function(*self.arguments(chosen))
-            y = out[0] if self.op.has_aux else out
+            y = parts_of(jax.tree.leaves(out[0] if self.op.has_aux else out))
             parts = jax.tree.map(lambda w, leaf: jnp.sum(w * leaf + leaf**2 / 2), weights_of(y), y)
             return jax.tree.reduce(jnp.add, parts)
 
@@ -83,13 +88,22 @@ def point_of(name: str) -> Point:
     owners = jax.tree.leaves(
         tuple(jax.tree.map(lambda _, i=i: i, arg) for i, arg in enumerate(args))
     )
+    counts = [2 if is_complex(leaf) else 1 for leaf in leaves]
+    owners = np.repeat(owners, counts).tolist()
+    leaves = parts_of(leaves)
     leaves = [np.asarray(leaf, np.float64) if is_floating(leaf) else leaf for leaf in leaves]
     places = [
         place
         for place, (leaf, owner) in enumerate(zip(leaves, owners, strict=True))
         if is_floating(leaf) and not fixed[owner]
     ]
-    return Point(OPS[name], tree, leaves, places, [leaves[place] for place in places])
+    return Point(OPS[name], tree, leaves, places, [leaves[place] for place in places], counts)
+
+
+def together(parts: Leaves, counts: list[int]) -> Leaves:
+    """Arrays of their parts."""
+    left = iter(parts)
+    return [whole([next(left) for _ in range(count)]) for count in counts]
 
 
 def is_floating(leaf: Any) -> bool:
@@ -186,9 +200,15 @@ def test_jit_scan_checkpoint_and_vmap(name: str) -> None:
 def by_jitted_passes(point: Point) -> Leaves:
     """The gradient of the loss by `jax.jit(op.fwd)` and then `jax.jit(op.bwd)`."""
     out, res = jax.jit(point.op.fwd)(*point.arguments(point.chosen))
-    y = out[0] if point.op.has_aux else out
-    y_bar = jax.tree.map(jnp.add, y, weights_of(y))
-    return jax.tree.leaves(jax.jit(point.op.bwd)(res, y_bar))
+    leaves, tree = jax.tree.flatten(out[0] if point.op.has_aux else out)
+    parts = parts_of(leaves)
+    slopes = together(
+        jax.tree.map(jnp.add, parts, weights_of(parts)),
+        [2 if is_complex(leaf) else 1 for leaf in leaves],
+    )
+    y_bar = jax.tree.unflatten(tree, [jnp.conj(slope) for slope in slopes])  # see `Layout`
+    bars = jax.tree.leaves(jax.jit(point.op.bwd)(res, y_bar))
+    return parts_of([jnp.conj(bar) for bar in bars])
 
 
 def test_a_wrong_second_derivative_is_found() -> None:

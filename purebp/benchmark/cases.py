@@ -6,6 +6,7 @@ from purebp.benchmark import (
     activations,
     activations_more,
     convolutions,
+    fourier,
     gates,
     image_models,
     images,
@@ -43,6 +44,7 @@ CASES: tuple[Case, ...] = (
     *recurrent.CASES,
     *sampled.CASES,
     *gates.CASES,
+    *fourier.CASES,
     *scans.CASES,
     *mixture.CASES,
 )

@@ -4,12 +4,14 @@ from purebp.gates import (
     arithmetic,
     casting,
     comparison,
+    complex_numbers,
     convolution,
     copying,
     cumulative,
     dispersion,
     exponential,
     extreme,
+    fourier,
     hyperbolic,
     indexing,
     linalg,
@@ -32,12 +34,14 @@ from purebp.gates import (
 from purebp.gates.arithmetic import add, div, mul, neg, reciprocal, sqrt, square, sub
 from purebp.gates.casting import cast, reduce_precision
 from purebp.gates.comparison import abs, clamp, max, min, where
+from purebp.gates.complex_numbers import angle, complex, conj, imag, real
 from purebp.gates.convolution import conv_general_dilated
 from purebp.gates.copying import branch, identity
 from purebp.gates.cumulative import cumlogsumexp, cummax, cummin, cumprod, cumsum
 from purebp.gates.dispersion import norm, std, var
 from purebp.gates.exponential import exp, exp2, expm1, log, log1p, sigmoid, tanh
 from purebp.gates.extreme import reduce_max, reduce_min
+from purebp.gates.fourier import fft, ifft, irfft, rfft
 from purebp.gates.hyperbolic import acosh, asinh, atanh, cosh, sinh
 from purebp.gates.indexing import gather, take, take_along_axis
 from purebp.gates.linalg import dot, matmul
@@ -101,6 +105,8 @@ OPS = (
     *convolution.OPS,
     *remainder.OPS,
     *steps.OPS,
+    *complex_numbers.OPS,
+    *fourier.OPS,
 )
 
 __all__ = [
@@ -109,6 +115,7 @@ __all__ = [
     "acos",
     "acosh",
     "add",
+    "angle",
     "argmax",
     "argmin",
     "asin",
@@ -124,7 +131,9 @@ __all__ = [
     "cbrt",
     "ceil",
     "clamp",
+    "complex",
     "concatenate",
+    "conj",
     "conv_general_dilated",
     "cos",
     "cosh",
@@ -145,10 +154,14 @@ __all__ = [
     "exp2",
     "expand_dims",
     "expm1",
+    "fft",
     "floor",
     "gather",
     "identity",
+    "ifft",
+    "imag",
     "integer_pow",
+    "irfft",
     "lgamma",
     "log",
     "log1p",
@@ -163,6 +176,7 @@ __all__ = [
     "pad",
     "pow",
     "prod",
+    "real",
     "reciprocal",
     "reduce_max",
     "reduce_min",
@@ -173,6 +187,7 @@ __all__ = [
     "rem",
     "reshape",
     "rev",
+    "rfft",
     "round",
     "rsqrt",
     "scatter",

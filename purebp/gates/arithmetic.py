@@ -4,13 +4,13 @@ Each pullback is the chain rule at one node: the upstream gradient times the loc
 """
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Inexact
 
 from purebp.gate import Gate
 from purebp.op import NONZERO, POSITIVE
 
 
-def add_definition(x: Float[Array, "*#s"], y: Float[Array, "*#s"]) -> Float[Array, "*s"]:
+def add_definition(x: Inexact[Array, "*#s"], y: Inexact[Array, "*#s"]) -> Inexact[Array, "*s"]:
     """z = x + y, the distributor: it hands the upstream gradient to both operands unchanged.
 
     Maths: z = x + y; x_bar = z_bar, y_bar = z_bar.
@@ -34,7 +34,7 @@ def add_y_bar(z_bar: Array) -> Array:
 add = Gate(add_definition, add_x_bar, add_y_bar, primitive="add")
 
 
-def sub_definition(x: Float[Array, "*#s"], y: Float[Array, "*#s"]) -> Float[Array, "*s"]:
+def sub_definition(x: Inexact[Array, "*#s"], y: Inexact[Array, "*#s"]) -> Inexact[Array, "*s"]:
     """z = x - y.
 
     Maths: z = x - y; x_bar = z_bar, y_bar = -z_bar.
@@ -58,7 +58,7 @@ def sub_y_bar(z_bar: Array) -> Array:
 sub = Gate(sub_definition, sub_x_bar, sub_y_bar, primitive="sub")
 
 
-def mul_definition(x: Float[Array, "*#s"], y: Float[Array, "*#s"]) -> Float[Array, "*s"]:
+def mul_definition(x: Inexact[Array, "*#s"], y: Inexact[Array, "*#s"]) -> Inexact[Array, "*s"]:
     """z = x * y, the switcher: each operand receives the upstream gradient times the other one.
 
     Maths: z = x y; x_bar = z_bar y, y_bar = z_bar x.
@@ -82,7 +82,7 @@ def mul_y_bar(z_bar: Array, x: Array) -> Array:
 mul = Gate(mul_definition, mul_x_bar, mul_y_bar, primitive="mul")
 
 
-def div_definition(x: Float[Array, "*#s"], y: Float[Array, "*#s"]) -> Float[Array, "*s"]:
+def div_definition(x: Inexact[Array, "*#s"], y: Inexact[Array, "*#s"]) -> Inexact[Array, "*s"]:
     """z = x / y.
 
     Maths: z = x / y; x_bar = z_bar / y, y_bar = -(z_bar / y) (x / y).
@@ -106,7 +106,7 @@ def div_y_bar(z_bar: Array, x: Array, y: Array) -> Array:
 div = Gate(div_definition, div_x_bar, div_y_bar, primitive="div", domains={"y": NONZERO})
 
 
-def neg_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
+def neg_definition(x: Inexact[Array, "*s"]) -> Inexact[Array, "*s"]:
     """y = -x.
 
     Maths: y = -x; x_bar = -y_bar.
@@ -126,7 +126,7 @@ def neg_x_bar(y_bar: Array) -> Array:
 neg = Gate(neg_definition, neg_x_bar, primitive="neg")
 
 
-def reciprocal_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
+def reciprocal_definition(x: Inexact[Array, "*s"]) -> Inexact[Array, "*s"]:
     """y = 1 / x.
 
     Maths: y = 1 / x; x_bar = -y_bar / x^2 = -y_bar y^2.
@@ -146,7 +146,7 @@ def reciprocal_x_bar(y_bar: Array, y: Array) -> Array:
 reciprocal = Gate(reciprocal_definition, reciprocal_x_bar, domains={"x": NONZERO})
 
 
-def square_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
+def square_definition(x: Inexact[Array, "*s"]) -> Inexact[Array, "*s"]:
     """y = x^2.
 
     Maths: y = x^2; x_bar = 2 x y_bar.
@@ -166,7 +166,7 @@ def square_x_bar(y_bar: Array, x: Array) -> Array:
 square = Gate(square_definition, square_x_bar, primitive="square")
 
 
-def sqrt_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
+def sqrt_definition(x: Inexact[Array, "*s"]) -> Inexact[Array, "*s"]:
     """y = sqrt(x).
 
     Maths: y = sqrt(x); x_bar = y_bar / (2 y).

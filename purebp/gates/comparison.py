@@ -3,7 +3,7 @@
 from typing import Any
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Inexact
 
 from purebp.gate import Gate
 from purebp.op import MASK
@@ -61,16 +61,19 @@ def _share(wins: Array, ties: Array, dtype: Any) -> Array:
     return jnp.where(ties, 0.5, wins).astype(dtype)
 
 
-def abs_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
-    """y = |x|.
+def abs_definition(x: Inexact[Array, "*s"]) -> Float[Array, "*s"]:
+    """y = |x|, the modulus of a complex x.
 
-    Maths: x_bar = y_bar sign(x).
-    Shapes: y and x_bar are shaped like x.
+    Maths: x_bar = y_bar sign(x); for complex x = r e^(it), x_bar = y_bar e^(-it), which is the
+        conjugate of x / |x|: |x| grows by Re(e^(-it) dx).
+    Shapes: y and x_bar are shaped like x; y is real.
     Residuals: x.
-    Kinks: the slope at 0 is 0, as in JAX.
+    Kinks: the slope at 0 is 0, as in JAX; for complex x too.
     Raises: DtypeError for integers.
-    Source: the two straight pieces x and -x.
+    Source: the two straight pieces x and -x; JAX's autodiff cookbook for complex numbers.
     """
+    if jnp.iscomplexobj(x):
+        return jnp.abs(x)
     return x * jnp.sign(x)
 
 
@@ -79,7 +82,7 @@ def abs_forward(x: Array) -> Array:
 
 
 def abs_x_bar(y_bar: Array, x: Array) -> Array:
-    return y_bar * jnp.sign(x)
+    return y_bar * jnp.conj(jnp.sign(x))
 
 
 abs = Gate(abs_definition, abs_x_bar, forward=abs_forward, primitive="abs", kinks="slope 0 at 0")

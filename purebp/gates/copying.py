@@ -1,13 +1,13 @@
 """Copy gates: where a value branches, the gradients of the branches add up."""
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Inexact
 
 from purebp.errors import OptionError
 from purebp.gate import Gate
 
 
-def identity_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
+def identity_definition(x: Inexact[Array, "*s"]) -> Inexact[Array, "*s"]:
     """y = x.
 
     Maths: y = x; x_bar = y_bar.
@@ -27,7 +27,9 @@ def identity_x_bar(y_bar: Array) -> Array:
 identity = Gate(identity_definition, identity_x_bar, primitive="copy")
 
 
-def branch_definition(x: Float[Array, "*s"], *, copies: int = 2) -> tuple[Float[Array, "*s"], ...]:
+def branch_definition(
+    x: Inexact[Array, "*s"], *, copies: int = 2
+) -> tuple[Inexact[Array, "*s"], ...]:
     """(y_1, ..., y_n) = (x, ..., x), the copy gate: an adder for gradients.
 
     Maths: y_i = x; x_bar = sum_i y_i_bar.

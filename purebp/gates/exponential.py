@@ -6,14 +6,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Inexact
 
 from purebp.gate import Gate
 from purebp.numerics import widen
 from purebp.op import POSITIVE, between
 
 
-def exp_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
+def exp_definition(x: Inexact[Array, "*s"]) -> Inexact[Array, "*s"]:
     """y = e^x.
 
     Maths: y = e^x; x_bar = y_bar y.
@@ -33,7 +33,7 @@ def exp_x_bar(y_bar: Array, y: Array) -> Array:
 exp = Gate(exp_definition, exp_x_bar, primitive="exp")
 
 
-def log_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
+def log_definition(x: Inexact[Array, "*s"]) -> Inexact[Array, "*s"]:
     """y = ln x.
 
     Maths: y = ln x; x_bar = y_bar / x.

@@ -2,14 +2,14 @@
 
 import jax.numpy as jnp
 from jax.sharding import NamedSharding, PartitionSpec
-from jaxtyping import Array, Float
+from jaxtyping import Array, Inexact
 
 from purebp.compat import explicit_sharding
 from purebp.gate import Gate
 from purebp.residuals import Spec
 
 
-def dot_definition(x: Float[Array, "*s d"], y: Float[Array, "*s d"]) -> Float[Array, "*s"]:
+def dot_definition(x: Inexact[Array, "*s d"], y: Inexact[Array, "*s d"]) -> Inexact[Array, "*s"]:
     """z = sum_i x_i y_i, the inner product over the last axis.
 
     Maths: z = sum_i x_i y_i; x_bar = z_bar y, y_bar = z_bar x.
@@ -34,8 +34,8 @@ dot = Gate(dot_definition, dot_x_bar, dot_y_bar)
 
 
 def matmul_definition(
-    x: Float[Array, "*#s n d"], y: Float[Array, "*#s d k"]
-) -> Float[Array, "*s n k"]:
+    x: Inexact[Array, "*#s n d"], y: Inexact[Array, "*#s d k"]
+) -> Inexact[Array, "*s n k"]:
     """z = x y, the matrix product over the last two axes; leading axes broadcast.
 
     Maths: z = x y; x_bar = z_bar y^T, y_bar = x^T z_bar.

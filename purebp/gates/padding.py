@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Inexact
 
 from purebp.errors import OptionError
 from purebp.gate import Gate
@@ -109,8 +109,8 @@ pad = Gate(
 
 
 def slice_definition(
-    x: Float[Array, "*s"], *, start: Places = None, stop: Places = None, step: Places = None
-) -> Float[Array, "..."]:
+    x: Inexact[Array, "*s"], *, start: Places = None, stop: Places = None, step: Places = None
+) -> Inexact[Array, "..."]:
     """y = every step-th entry of x from `start` to before `stop`, along each axis.
 
     Maths: x_bar = y_bar where the entries came from, 0 elsewhere.

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Inexact
 
 from purebp.errors import OptionError
 from purebp.gate import Gate
@@ -107,7 +107,7 @@ def pow_y_bar(z_bar: Array, x: Array, y: Array, z: Array) -> Array:
 pow = Gate(pow_definition, pow_x_bar, pow_y_bar, primitive="pow", domains={"x": POSITIVE})
 
 
-def integer_pow_definition(x: Float[Array, "*s"], *, exponent: int = 2) -> Float[Array, "*s"]:
+def integer_pow_definition(x: Inexact[Array, "*s"], *, exponent: int = 2) -> Inexact[Array, "*s"]:
     """y = x^n for a fixed integer n, by repeated products.
 
     Maths: x_bar = y_bar n x^(n-1), 0 for n = 0.

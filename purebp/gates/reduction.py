@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.sharding import PartitionSpec
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Inexact
 
 from purebp.errors import OptionError
 from purebp.gate import Gate
@@ -20,8 +20,8 @@ Axis = int | tuple[int, ...] | None
 
 
 def sum_definition(
-    x: Float[Array, "*s"], *, axis: Axis = None, keepdims: bool = False
-) -> Float[Array, "..."]:
+    x: Inexact[Array, "*s"], *, axis: Axis = None, keepdims: bool = False
+) -> Inexact[Array, "..."]:
     """y = sum of x over `axis` (all axes by default), the adder read from left to right.
 
     Maths: y = sum_i x_i; every x_bar_i = y_bar.
@@ -39,8 +39,8 @@ def sum_x_bar(y_bar: Array, x_spec: Spec, axis: Axis, keepdims: bool) -> Array:
 
 
 def mean_definition(
-    x: Float[Array, "*s"], *, axis: Axis = None, keepdims: bool = False
-) -> Float[Array, "..."]:
+    x: Inexact[Array, "*s"], *, axis: Axis = None, keepdims: bool = False
+) -> Inexact[Array, "..."]:
     """y = mean of x over `axis` (all axes by default).
 
     Maths: y = 1/n sum_i x_i; every x_bar_i = y_bar / n.

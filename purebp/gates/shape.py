@@ -11,7 +11,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Inexact
 
 from purebp.errors import OptionError
 from purebp.gate import Gate
@@ -20,8 +20,8 @@ from purebp.residuals import Spec
 
 
 def reshape_definition(
-    x: Float[Array, "*s"], *, shape: tuple[int, ...] = (-1,)
-) -> Float[Array, "..."]:
+    x: Inexact[Array, "*s"], *, shape: tuple[int, ...] = (-1,)
+) -> Inexact[Array, "..."]:
     """y = x with its entries, in row-major order, in another shape.
 
     Maths: x_bar = y_bar in the shape of x.
@@ -66,8 +66,8 @@ reshape = Gate(
 
 
 def broadcast_to_definition(
-    x: Float[Array, "*s"], *, shape: tuple[int, ...] = (2, 3), axes: tuple[int, ...] | None = None
-) -> Float[Array, "..."]:
+    x: Inexact[Array, "*s"], *, shape: tuple[int, ...] = (2, 3), axes: tuple[int, ...] | None = None
+) -> Inexact[Array, "..."]:
     """y = x repeated along new axes, and along axes of size 1, up to a shape.
 
     Maths: x_bar = sum of y_bar over the axes along which x was repeated.
@@ -125,8 +125,8 @@ broadcast_to = Gate(
 
 
 def transpose_definition(
-    x: Float[Array, "*s"], *, axes: tuple[int, ...] | None = None
-) -> Float[Array, "..."]:
+    x: Inexact[Array, "*s"], *, axes: tuple[int, ...] | None = None
+) -> Inexact[Array, "..."]:
     """y = x with its axes in another order, by default reversed.
 
     Maths: x_bar = y_bar with its axes put back, by the inverse permutation.
@@ -161,7 +161,7 @@ transpose = Gate(
 )
 
 
-def squeeze_definition(x: Float[Array, "*s"], *, axis: Axis = None) -> Float[Array, "..."]:
+def squeeze_definition(x: Inexact[Array, "*s"], *, axis: Axis = None) -> Inexact[Array, "..."]:
     """y = x without some of its axes of size 1, by default without any.
 
     Maths: x_bar = y_bar in the shape of x.
@@ -190,8 +190,8 @@ squeeze = Gate(
 
 
 def expand_dims_definition(
-    x: Float[Array, "*s"], *, axis: int | tuple[int, ...] = 0
-) -> Float[Array, "..."]:
+    x: Inexact[Array, "*s"], *, axis: int | tuple[int, ...] = 0
+) -> Inexact[Array, "..."]:
     """y = x with new axes of size 1.
 
     Maths: x_bar = y_bar in the shape of x.
@@ -218,7 +218,7 @@ expand_dims = Gate(
 )
 
 
-def rev_definition(x: Float[Array, "*s"], *, axis: Axis = None) -> Float[Array, "*s"]:
+def rev_definition(x: Inexact[Array, "*s"], *, axis: Axis = None) -> Inexact[Array, "*s"]:
     """y = x in the opposite order along some axes, by default along all.
 
     Maths: x_bar = y_bar in the opposite order.

@@ -1,7 +1,7 @@
 """Trigonometric gates and their inverses. No slope cancels near the ends of a domain."""
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Inexact
 
 from purebp.gate import Gate
 from purebp.numerics import widen
@@ -10,7 +10,7 @@ from purebp.op import NONZERO, between
 INSIDE = {"x": between(-1, 1)}
 
 
-def sin_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
+def sin_definition(x: Inexact[Array, "*s"]) -> Inexact[Array, "*s"]:
     """y = sin x, x in radians.
 
     Maths: x_bar = y_bar cos x.
@@ -30,7 +30,7 @@ def sin_x_bar(y_bar: Array, x: Array) -> Array:
 sin = Gate(sin_definition, sin_x_bar, primitive="sin")
 
 
-def cos_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
+def cos_definition(x: Inexact[Array, "*s"]) -> Inexact[Array, "*s"]:
     """y = cos x, x in radians.
 
     Maths: x_bar = -y_bar sin x.
@@ -159,7 +159,7 @@ def atan2_definition(x: Float[Array, "*#s"], y: Float[Array, "*#s"]) -> Float[Ar
     return jnp.arctan2(x, y)
 
 
-def _polar_slope(own: Array, other: Array) -> Array:
+def polar_slope(own: Array, other: Array) -> Array:
     """own / (own^2 + other^2)."""
     size = jnp.maximum(jnp.abs(own), jnp.abs(other))
     u, v = own / size, other / size
@@ -167,11 +167,11 @@ def _polar_slope(own: Array, other: Array) -> Array:
 
 
 def atan2_x_bar(z_bar: Array, x: Array, y: Array) -> Array:
-    return z_bar * _polar_slope(widen(y), widen(x))
+    return z_bar * polar_slope(widen(y), widen(x))
 
 
 def atan2_y_bar(z_bar: Array, x: Array, y: Array) -> Array:
-    return -z_bar * _polar_slope(widen(x), widen(y))
+    return -z_bar * polar_slope(widen(x), widen(y))
 
 
 atan2 = Gate(atan2_definition, atan2_x_bar, atan2_y_bar, primitive="atan2", domains={"y": NONZERO})

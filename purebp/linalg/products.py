@@ -131,6 +131,8 @@ def _operand_bar(index: int, operands: tuple[Array, ...], y_bar: Array, terms: T
             factors.append(jnp.ones(size, x.dtype))
         wanted += letter
     x_bar = jnp.einsum(f"{','.join(letters)}->{wanted}", *factors)
+    if not jnp.iscomplexobj(x):
+        x_bar = jnp.real(x_bar)
     return x_bar.reshape(x.shape).astype(x.dtype)
 
 
@@ -204,14 +206,16 @@ def _sizes_of(subscripts: str, terms: list[str], shapes: list[tuple[int, ...]]) 
 
 
 def check_einsum(*operands: Any, subscripts: str) -> None:
-    """Raise unless the operands are floating arrays that fit the subscripts."""
+    """Raise unless the operands are floating or complex arrays that fit the subscripts."""
     if not operands:
         raise ArgumentError("einsum: there are no operands, expected one for each term")
     for index, operand in enumerate(operands):
         dtype = getattr(operand, "dtype", None)
-        if dtype is None or not jnp.issubdtype(dtype, jnp.floating):
+        if dtype is None or not jnp.issubdtype(dtype, jnp.inexact):
             came = in_words(operand) if dtype is None else f"of dtype {dtype}"
-            raise DtypeError(f"einsum: operand {index} is {came}, expected an array of floats")
+            raise DtypeError(
+                f"einsum: operand {index} is {came}, expected an array of floats or complex numbers"
+            )
     read_subscripts(subscripts, [tuple(operand.shape) for operand in operands])
 
 

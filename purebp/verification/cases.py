@@ -17,6 +17,7 @@ from purebp.op import Domain
 from purebp.signature import ArraySpec, Dim, Parameter
 from purebp.verification.matrices import MATRICES, matrix_values
 from purebp.verification.target import Target
+from purebp.verification.values import draw_values, vary
 
 PATTERNS = ("normal", "ties", "wide", "tails")
 COTANGENTS = ("normal", "one-hot", "scaled")
@@ -25,10 +26,15 @@ LEADING: tuple[tuple[int, ...], ...] = ((2,), (3, 2), (), (4,))
 
 
 class Variant(NamedTuple):
-    """Options, and a shape for each argument (`None`: left out; no shapes: the example)."""
+    """Options, and a shape for each argument (`None`: left out; no shapes: the example).
+
+    `numbers` says which of the arguments that may be real or complex are complex: none ("real"),
+    all ("complex"), or all but the first ("mixed").
+    """
 
     settings: tuple[tuple[str, Any], ...]
     shapes: tuple[tuple[int, ...] | None, ...] | None
+    numbers: str = "real"
 
 
 class Case(NamedTuple):
@@ -45,7 +51,8 @@ class Case(NamedTuple):
         shapes = self.variant.shapes
         where = "the example's shapes" if shapes is None else f"shapes {list(shapes)}"
         values = f"{self.pattern} values, {self.cotangent} cotangent"
-        return f"{settings}{where}, {values}, seed {self.seed}"
+        numbers = "" if self.variant.numbers == "real" else f"{self.variant.numbers} numbers, "
+        return f"{settings}{where}, {numbers}{values}, seed {self.seed}"
 
 
 def variants(target: Target) -> tuple[Variant, ...]:
@@ -124,6 +131,9 @@ def _candidates(target: Target) -> Iterator[Sequence[Variant]]:
     for index, setting in enumerate(settings[1:], start=1):
         order = (index % 2, 1 - index % 2, *range(2, len(PRIMES)))
         yield [Variant(setting, shapes[k]) for k in order]
+    either = [parameter for parameter in target.parameters if _takes_both(parameter)]
+    for index, numbers in enumerate(("complex", "mixed")[: len(either)]):
+        yield [Variant(settings[0], shapes[index], numbers)]
 
 
 def _settings(target: Target) -> Iterator[Mapping[str, Any]]:
@@ -230,34 +240,24 @@ def _make_array(
         return jnp.asarray(rng.random(shape) < 0.6)
     if domain.kind in MATRICES:
         return jnp.asarray(matrix_values(rng, shape, domain.kind, case.pattern), jnp.float32)
-    return jnp.asarray(_values(rng, shape, domain, case.pattern), jnp.float32)
+    values = draw_values(rng, shape, domain, case.pattern)
+    if _is_complex(target, parameter, case.variant.numbers):
+        imaginary = draw_values(rng, shape, Domain(), case.pattern)
+        return jnp.asarray(values + 1j * imaginary, jnp.complex64)
+    return jnp.asarray(values, jnp.float32)
 
 
-def _values(
-    rng: np.random.Generator, shape: tuple[int, ...], domain: Domain, pattern: str
-) -> np.ndarray:
-    normal = rng.standard_normal(shape)
-    if pattern == "ties":
-        values = np.asarray(rng.integers(-2, 3, shape), np.float64)
-    elif pattern == "wide":
-        values = normal * 10.0 ** rng.uniform(-4, 1, shape)
-    elif pattern == "tails":
-        values = 12.0 * normal
-    else:
-        values = normal
-    if domain.kind == "positive":
-        return np.abs(values) + (1.0 if pattern == "ties" else 1e-2)
-    if domain.kind == "nonzero":
-        return np.where(values < 0, values - 0.25, values + 0.25)
-    if domain.kind == "between":
-        return _between(values, domain.low, domain.high)
-    return values
+def _takes_both(parameter: Parameter) -> bool:
+    """Whether an argument may be real or complex."""
+    dtypes = [dtype for spec in parameter.specs for dtype in spec.dtypes]
+    return "float32" in dtypes and "complex64" in dtypes
 
 
-def _between(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    if np.isinf(high):
-        return low + np.abs(values) + 1e-2
-    return (low + high) / 2 + (high - low) / 2 * values / (1 + np.abs(values))
+def _is_complex(target: Target, parameter: Parameter, numbers: str) -> bool:
+    """Whether an argument is complex in a variant."""
+    if _takes_both(parameter):
+        return numbers == "complex" or (numbers == "mixed" and parameter != target.parameters[0])
+    return any("complex64" in spec.dtypes for spec in parameter.specs)
 
 
 def _is_fixed(target: Target, index: int) -> bool:
@@ -268,25 +268,8 @@ def _vary_example(arg: Any, case: Case, rng: np.random.Generator) -> Any:
     """The example itself for seed 0, else its floating arrays moved or drawn anew."""
     if case.seed == 0:
         return arg
-    return jax.tree.map(lambda leaf: _vary_leaf(leaf, case.pattern, rng), arg)
+    return jax.tree.map(lambda leaf: vary(leaf, case.pattern, rng), arg)
 
 
 def _as_array(leaf: Any) -> Any:
     return leaf if isinstance(leaf, jax.Array) else jnp.asarray(leaf)
-
-
-def _vary_leaf(leaf: Any, pattern: str, rng: np.random.Generator) -> Any:
-    if not jnp.issubdtype(leaf.dtype, jnp.floating):
-        return leaf
-    values = np.asarray(leaf, np.float64)
-    normal = rng.standard_normal(values.shape)
-    size = float(np.sqrt(np.mean(values**2))) if values.size else 1.0
-    if pattern == "ties":
-        values = np.asarray(rng.integers(-2, 3, values.shape), np.float64)
-    elif pattern == "wide":
-        values = values * 10.0 ** rng.uniform(-4, 1, values.shape)
-    elif pattern == "tails":
-        values = values + 3 * size * normal
-    else:
-        values = values + 0.3 * size * normal
-    return jnp.asarray(values, leaf.dtype)

@@ -157,6 +157,7 @@ def check_linearity(probe: Probe, case: Case) -> Outcome:
     if found.truth.jacobian is not None:
         magnitude = 2 * np.abs(found.y_bar) + np.abs(found.y_bar2)
         size = (np.abs(found.truth.jacobian) + found.truth.spread).T @ magnitude
+        size = probe.layout.modulus(size)
     size = size + 2 * np.abs(hand.bars) + np.abs(hand.other)
     tolerance = 2 * allowed(probe, EPS64, size)
     place, sum_of_two = probe.layout.place, 2 * hand.bars - hand.other

@@ -1,21 +1,28 @@
 """Arguments and outputs as flat vectors, with a name for every entry."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from purebp.compat import enable_x64
-from purebp.errors import CotangentError
+from purebp.errors import CotangentError, DtypeError
 from purebp.verification.target import Target
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where each differentiable array of the arguments lies in the flat gradient."""
+    """Where each differentiable array of the arguments lies in the flat gradient.
+
+    A complex array counts as two real ones, its real and its imaginary part. JAX pairs without a
+    conjugate, Re(x_bar dx), so that the gradient by these parts is (Re x_bar, -Im x_bar).
+    Everything but `parts`, which counts those of each array, is listed part by part.
+    """
 
     tree: Any
     names: tuple[str, ...]
@@ -23,10 +30,11 @@ class Layout:
     dtypes: tuple[Any, ...]
     differentiable: tuple[bool, ...]
     arguments: tuple[str, ...]
+    parts: tuple[int, ...]
 
     def split(self, args: tuple[Any, ...]) -> tuple[list[Any], list[Any]]:
         """The floating arrays that are differentiated, and the rest."""
-        leaves = jax.tree.leaves(args)
+        leaves = parts_of(jax.tree.leaves(args))
         chosen = [leaf for leaf, use in zip(leaves, self.differentiable, strict=True) if use]
         rest = [leaf for leaf, use in zip(leaves, self.differentiable, strict=True) if not use]
         return chosen, rest
@@ -34,7 +42,8 @@ class Layout:
     def join(self, chosen: Sequence[Any], rest: Sequence[Any]) -> tuple[Any, ...]:
         """The inverse of `split`."""
         first, second = iter(chosen), iter(rest)
-        leaves = [next(first) if use else next(second) for use in self.differentiable]
+        parts = iter([next(first) if use else next(second) for use in self.differentiable])
+        leaves = [whole([next(parts) for _ in range(count)]) for count in self.parts]
         return jax.tree.unflatten(self.tree, leaves)
 
     def place(self, index: int) -> tuple[str, tuple[int, ...]]:
@@ -46,13 +55,34 @@ class Layout:
             index -= size
         raise IndexError(index)
 
+    def modulus(self, sizes: np.ndarray) -> np.ndarray:
+        """The sizes of the entries of a flat gradient; both parts of a number get that of it.
+
+        Complex arithmetic is right to a few roundings of the number, not of each part.
+        """
+        sizes, start = np.array(sizes), 0
+        for count, first in self._places():
+            size = math.prod(self.shapes[first])
+            if count == 2:
+                parts = sizes[start : start + 2 * size].reshape(2, size)
+                parts[:] = np.hypot(*parts)
+            start += count * size
+        return sizes
+
+    def _places(self) -> Iterator[tuple[int, int]]:
+        """For each differentiable array the number of its parts, and the place of the first."""
+        starts = np.cumsum([0, *self.parts])
+        for count, start in zip(self.parts, starts[:-1], strict=True):
+            if self.differentiable[start]:
+                yield count, int(start)
+
     def chosen(self, values: Sequence[Any]) -> list[Any]:
         """The entries that belong to differentiable arrays."""
         return [value for value, use in zip(values, self.differentiable, strict=True) if use]
 
     def cotangents(self, bars: Any, primals: Sequence[Any]) -> list[Any]:
         """One array for each differentiable one (`None`: zeros); raise if they do not fit."""
-        leaves = self._leaves(bars)
+        leaves = self._slopes(self._leaves(bars))
         places = [index for index, use in enumerate(self.differentiable) if use]
         return [
             self._fit(index, leaves[index], primal)
@@ -61,7 +91,8 @@ class Layout:
 
     def declared_none(self, bars: Any) -> list[bool]:
         """For each differentiable array whether its cotangent is `None`."""
-        return self.chosen([leaf is None for leaf in self._leaves(bars)])
+        none = [leaf is None for leaf in self._leaves(bars)]
+        return self.chosen(np.repeat(np.asarray(none, bool), self.parts).tolist())
 
     def _leaves(self, bars: Any) -> list[Any]:
         if not isinstance(bars, tuple | list):
@@ -90,6 +121,23 @@ class Layout:
             leaves += found
         return leaves
 
+    def _slopes(self, bars: Sequence[Any]) -> list[Any]:
+        """The gradient by the parts of each array."""
+        slopes = list[Any]()
+        for bar, count in zip(bars, self.parts, strict=True):
+            if bar is not None and is_complex(bar) != (count == 2):
+                name = self.names[len(slopes)].removesuffix(".real")
+                kind = "complex" if count == 2 else "real"
+                raise CotangentError(
+                    f"the cotangent of {name} has dtype {jnp.result_type(bar)}, expected a "
+                    f"{kind} one, as {name} is"
+                )
+            if count == 1 or bar is None:
+                slopes += [bar] * count
+            else:
+                slopes += [jnp.real(bar), -jnp.imag(bar)]
+        return slopes
+
     def _fit(self, index: int, leaf: Any, primal: Any) -> Any:
         if leaf is None:
             return jnp.zeros_like(primal)
@@ -104,15 +152,46 @@ class Layout:
 def layout_of(target: Target, args: tuple[Any, ...]) -> Layout:
     """The layout of concrete arguments."""
     flat, tree = jax.tree_util.tree_flatten_with_path(args)
-    leaves = [leaf if isinstance(leaf, jax.Array) else jnp.asarray(leaf) for _, leaf in flat]
+    arrays = [leaf if isinstance(leaf, jax.Array) else jnp.asarray(leaf) for _, leaf in flat]
+    leaves = parts_of(arrays)
+    names = [
+        _name(target, path) + suffix
+        for (path, _), leaf in zip(flat, arrays, strict=True)
+        for suffix in ((".real", ".imag") if is_complex(leaf) else ("",))
+    ]
     return Layout(
         tree=tree,
-        names=tuple(_name(target, path) for path, _ in flat),
+        names=tuple(names),
         shapes=tuple(tuple(leaf.shape) for leaf in leaves),
         dtypes=tuple(leaf.dtype for leaf in leaves),
         differentiable=tuple(bool(jnp.issubdtype(leaf.dtype, jnp.floating)) for leaf in leaves),
         arguments=tuple(target.argument_name(i) for i in range(len(args))),
+        parts=tuple(2 if is_complex(leaf) else 1 for leaf in arrays),
     )
+
+
+def is_complex(leaf: Any) -> bool:
+    """Whether an array has an imaginary part."""
+    dtype = leaf.dtype if hasattr(leaf, "dtype") else jnp.result_type(leaf)
+    return bool(jnp.issubdtype(dtype, jnp.complexfloating))
+
+
+def parts_of(leaves: Sequence[Any]) -> list[Any]:
+    """Arrays, with the real and the imaginary part of each complex one in its place."""
+    return [
+        part
+        for leaf in leaves
+        for part in ((jnp.real(leaf), jnp.imag(leaf)) if is_complex(leaf) else (leaf,))
+    ]
+
+
+def whole(parts: Sequence[Any]) -> Any:
+    """The array of one part, or of two; there are no complex numbers of 16 bits."""
+    if len(parts) == 1:
+        return parts[0]
+    if parts[0].dtype.itemsize < 4:
+        raise DtypeError(f"no complex dtype has parts of {parts[0].dtype}")
+    return lax.complex(*parts)
 
 
 def as_float64(leaves: Sequence[Any]) -> list[np.ndarray]:

@@ -1,7 +1,7 @@
 """Everything that is computed about one variant of a target, compiled once and kept."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -12,7 +12,16 @@ import numpy as np
 
 from purebp.compat import enable_x64, jit_once
 from purebp.verification.cases import Case, Variant, make_args, make_cotangent
-from purebp.verification.layout import Layout, as_float64, flat, layout_of, widen
+from purebp.verification.layout import (
+    Layout,
+    as_float64,
+    flat,
+    is_complex,
+    layout_of,
+    parts_of,
+    whole,
+    widen,
+)
 from purebp.verification.target import Target
 from purebp.verification.truth import Oracle, Truth
 
@@ -122,10 +131,7 @@ class Probe:
         y = jax.eval_shape(lambda *a: self.target.forward(self.settings, *a), *args)
         leaves, tree = jax.tree.flatten(y)
         given = iter(y_bar)
-        full = [
-            next(given).astype(leaf.dtype) if _is_floating(leaf) else _no_cotangent(leaf)
-            for leaf in leaves
-        ]
+        full = [_cotangent_like(leaf, given) for leaf in leaves]
         return self.target.pull(self.settings, args, jax.tree.unflatten(tree, full))
 
     @cached_property
@@ -182,6 +188,7 @@ class Probe:
         with enable_x64(True):
             hand64 = self._hand64(widen(chosen), rest, exact, exact2)
         truth = self.oracle.truth(chosen, rest, exact, flat(reference), case.seed + 3)
+        truth = truth._replace(scale=self.layout.modulus(truth.scale))
         return Evidence(case, chosen, rest, flat(exact), flat(exact2), truth, hand32, hand64)
 
     def _hand64(self, wide: Leaves, rest: Leaves, y_bar: Leaves, y_bar2: Leaves) -> Hand:
@@ -266,12 +273,17 @@ class Probe:
 
 
 def _floating(y: Any) -> list[Any]:
-    return [leaf for leaf in jax.tree.leaves(y) if _is_floating(leaf)]
+    return [leaf for leaf in parts_of(jax.tree.leaves(y)) if _is_floating(leaf)]
 
 
 def _is_floating(leaf: Any) -> bool:
     return bool(jnp.issubdtype(jnp.result_type(leaf), jnp.floating))
 
 
-def _no_cotangent(leaf: Any) -> Any:
+def _cotangent_like(leaf: Any, given: Iterator[Any]) -> Any:
+    """The next cotangent for an output; of a complex one by both parts, as `Layout` has it."""
+    if is_complex(leaf):
+        return whole([next(given), -next(given)]).astype(leaf.dtype)
+    if _is_floating(leaf):
+        return next(given).astype(leaf.dtype)
     return np.zeros(leaf.shape, jax.dtypes.float0)

@@ -61,6 +61,10 @@ def verify(
             kind of values; 3 by default.
         seed: makes a run repeatable; 0 by default.
 
+    A complex array counts as two real ones, its parts. As in JAX a cotangent pairs with a change
+    without a conjugate, Re(x_bar dx): the gradient by the parts is (Re x_bar, -Im x_bar), and a
+    real argument has a real cotangent.
+
     Raises:
         TargetError: if the target cannot be run at all. A wrong gradient is reported, not raised;
             `report.raise_if_failed()` raises.

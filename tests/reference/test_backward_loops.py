@@ -5,6 +5,7 @@ import pytest
 
 from reference import (
     activations,
+    complex_numbers,
     convolutions,
     elementwise,
     factors,
@@ -44,6 +45,7 @@ MODULES = (
     factors,
     products,
     sampled,
+    complex_numbers,
     *moved_cases.MODULES,
 )
 DEFINITIONS = {name: f for module in MODULES for name, f in module.DEFINITIONS.items()}
@@ -55,6 +57,11 @@ CTC_LENGTHS = np.array([4, 3]), np.array([2, 1])
 
 def normal(*shape, seed=0):
     return np.random.default_rng([seed, *shape]).normal(size=shape)
+
+
+def wave(*shape, seed=0):
+    """Complex numbers with a positive real part."""
+    return positive(*shape, seed=seed) + 1j * normal(*shape, seed=seed + 1)
 
 
 def positive(*shape, seed=0):
@@ -370,6 +377,28 @@ CASES = [
     ),
     ("js_divergence", (-positive(2, 3), -positive(2, 3, seed=1)), {}),
     ("info_nce", (normal(3, 2), normal(3, 2, seed=1)), {}),
+    *((name, (wave(2, 3),), {}) for name in ("real", "imag", "conj", "angle", "fft", "ifft")),
+    ("complex", (normal(2, 1), normal(3)), {}),
+    *((name, (wave(2, 3), wave(3, seed=2)), {}) for name in ("add", "sub", "mul", "div")),
+    *((name, (normal(2, 3), wave(3, seed=2)), {}) for name in ("mul", "div")),
+    *(
+        (name, (wave(2, 3),), {})
+        for name in (
+            *("neg", "exp", "log", "reciprocal", "square", "sqrt", "abs", "sin", "cos"),
+            *("integer_pow", "sum", "mean", "branch", "transpose"),
+        )
+    ),
+    ("matmul", (wave(2, 3), normal(3, 2)), {}),
+    *(
+        (name, (numbers,), options)
+        for name, numbers in (("fft", wave(2, 3)), ("ifft", wave(2, 3)), ("rfft", normal(3, 4)))
+        for options in ({"axis": (0, 1)}, {"norm": "ortho"}, {"axis": 0, "norm": "forward"})
+    ),
+    *(("rfft", (normal(2, n),), {}) for n in (1, 2, 5)),
+    *(
+        ("irfft", (wave(2, 3),), options)
+        for options in ({}, {"n": 5}, {"axis": (1, 0), "norm": "ortho"}, {"axis": 0, "n": 3})
+    ),
     *MOVED_CASES,
 ]
 FIXED = {
@@ -385,16 +414,22 @@ def output(name, args, options):
 
 
 def upstream(y):
-    return tuple(map(upstream, y)) if isinstance(y, tuple) else normal(*np.shape(y), seed=2)
+    if isinstance(y, tuple):
+        return tuple(map(upstream, y))
+    return (wave if np.iscomplexobj(y) else normal)(*np.shape(y), seed=2)
 
 
 def is_differentiated(arg):
-    return arg is not None and np.asarray(arg).dtype.kind == "f"
+    return arg is not None and np.asarray(arg).dtype.kind in "fc"
+
+
+def shape_in_words(arg):
+    return "None" if arg is None else f"{'complex' * np.iscomplexobj(arg)}{np.shape(arg)}"
 
 
 def case_name(case):
     name, args, options = case
-    shapes = ", ".join("None" if arg is None else str(np.shape(arg)) for arg in leaves_of(args))
+    shapes = ", ".join(map(shape_in_words, leaves_of(args)))
     return f"{name}({shapes}{''.join(f', {key}={value}' for key, value in options.items())})"
 
 
@@ -415,7 +450,7 @@ def test_backward_loops_agree_with_the_numerical_gradient(case):
 
         expected = numerical_gradient(run, leaves, y_bar, place)
         assert bar.shape == expected.shape
-        assert bar.dtype == np.float64
+        assert bar.dtype == expected.dtype
         np.testing.assert_allclose(bar, expected, rtol=1e-6, atol=1e-8)
 
 
