@@ -3,6 +3,7 @@
 from purebp.combine import chain, fanout, parallel, skip
 from purebp.errors import (
     ArgumentError,
+    ConvergenceError,
     CotangentError,
     DivergenceError,
     DtypeError,
@@ -24,6 +25,7 @@ __version__ = "0.1.0"
 __all__ = [
     "ArgumentError",
     "CheckReport",
+    "ConvergenceError",
     "CotangentError",
     "DivergenceError",
     "DtypeError",

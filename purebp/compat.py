@@ -62,6 +62,11 @@ def custom_vjp_body(target: object) -> Callable[..., Any]:
     return cast(Callable[..., Any], getattr(target, "fun"))  # noqa: B009 - not in JAX's stubs
 
 
+def is_known(x: object) -> bool:
+    """Whether the numbers of an array are there, and not traced."""
+    return not isinstance(x, jax.core.Tracer)
+
+
 def jit_once(function: Callable[..., Any]) -> Callable[..., Any]:
     """`jax.jit` for a program that runs a few times only: it is compiled fast, not to be fast."""
     options = {"xla_backend_optimization_level": 0}

@@ -46,6 +46,10 @@ class DivergenceError(PurebpError, ArithmeticError):
     """Training met a loss or a gradient that is not finite."""
 
 
+class ConvergenceError(PurebpError, ArithmeticError):
+    """An iteration stopped before it converged."""
+
+
 class MissingPackageError(PurebpError, ImportError):
     """An optional package is needed and not installed."""
 

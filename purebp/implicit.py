@@ -13,8 +13,9 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array
 
-from purebp.errors import ArgumentError, OptionError, ShapeError, in_words
-from purebp.op import FIXED, Op
+from purebp.compat import is_known
+from purebp.errors import ArgumentError, ConvergenceError, OptionError, ShapeError, in_words
+from purebp.op import FIXED, Op, conditioned
 from purebp.residuals import Static
 
 Function = Callable[..., Any]
@@ -22,8 +23,15 @@ PARTS = (0.0, 0.5, 0.5, 1.0)
 Pair = Op | tuple[Function, Function]
 
 
+ROUNDING = conditioned("every step passes the rounding of the one before on", pooled=True)
+FOUND = f"x is found to within the tolerance, no better; and {ROUNDING.reason}"
+
+
 class FixedPointAux(NamedTuple):
-    """How the search ended: the steps taken, the last change, and whether it was small enough."""
+    """How the search ended: the steps taken, the last change, and whether it was small enough.
+
+    The change is that of the largest entry, |f(x) - x|, relative to x where x is above 1.
+    """
 
     steps: Array
     change: Array
@@ -35,14 +43,18 @@ def fixed_point(f: Pair, *, tolerance: float = 1e-6, limit: int = 100, name: str
 
     Maths: x = f(x, p), so that dx = f_x dx + f_p dp. Backward, w = x_bar + f_x^T w by iteration,
         which converges as the forward one does, and params_bar = f_p^T w. How x was found does
-        not matter: start_bar is 0.
+        not matter: start has no cotangent.
+        The search ends when |f(x) - x| <= tolerance max(1, |x|), the way back when
+        |change of w| <= tolerance |w|, over the largest entries; where tolerance is below two
+        roundings of x's dtype, these are taken. Both end after `limit` steps at the latest.
     Shapes: x as start; `params` is the tuple of f's other arguments.
-    Residuals: those of one call of f, at x.
+    Residuals: those of one call of f, at x; and whether the search converged.
     Kinks: none but those of f.
     Raises: ArgumentError unless f is an op or a pair (fwd, bwd), ShapeError if f does not keep the
-        shape, OptionError unless tolerance > 0 and limit > 0. Where the change does not fall below
-        tolerance * max(1, |x|) within `limit` steps, `converged` is False and the gradient is not
-        to be trusted. Second derivatives raise in JAX: its loops of unknown length have none.
+        shape, OptionError unless tolerance > 0 and limit > 0. ConvergenceError where `limit` steps
+        were not enough, forward or backward. Under jit and vmap nothing can be raised: there
+        `converged` is False, and where either way has not converged, params_bar is nan. Second
+        derivatives raise in JAX: its loops of unknown length have none.
     Source: Bai, Kolter and Koltun 2019, "Deep equilibrium models", theorem 1.
     """
     op = _as_op("fixed_point", f)
@@ -55,10 +67,10 @@ def fixed_point(f: Pair, *, tolerance: float = 1e-6, limit: int = 100, name: str
     def definition(params: Any, start: Any) -> tuple[Any, FixedPointAux]:
         def step(x: Array, _: None) -> tuple[Array, Array]:
             new = op.define(x, *params)
-            return new, _change(new, x)
+            return new, _change(new, x, 1.0)
 
         x, changes = lax.scan(step, lax.stop_gradient(start), length=limit)
-        small = changes <= tolerance
+        small = changes <= _least(tolerance, changes.dtype)
         taken = jnp.where(jnp.any(small), 1 + jnp.argmax(small), limit)
         return x, FixedPointAux(taken, changes[-1], jnp.any(small))
 
@@ -66,18 +78,22 @@ def fixed_point(f: Pair, *, tolerance: float = 1e-6, limit: int = 100, name: str
         def step(x: Array) -> Array:
             return op.fwd(x, *params)[0]
 
-        x, aux = _iterate(step, start, tolerance, limit)
+        x, aux = _iterate(step, start, tolerance, limit, 1.0)
+        _check_converged(f"{name}: x = f(x)", aux)
         _, saved = op.fwd(x, *params)
-        return (x, aux), (saved, Static(type(params)))
+        return (x, aux), (saved, aux.converged, Static(type(params)))
 
-    def backward(res: Any, x_bar: Array) -> tuple[Any, Array]:
-        saved, kind = res
+    def backward(res: Any, x_bar: Array) -> tuple[Any, None]:
+        saved, converged, kind = res
 
         def step(w: Array) -> Array:
             return x_bar + op.bwd(saved, w)[0]
 
-        w, _ = _iterate(step, x_bar, tolerance, limit)
-        return kind.value(op.bwd(saved, w)[1:]), jnp.zeros_like(x_bar)
+        w, found = _iterate(step, x_bar, tolerance, limit, 0.0)
+        _check_converged(f"{name}: backward, w = x_bar + f_x^T w", found)
+        right = converged & found.converged
+        bars = jax.tree.map(partial(_nan_unless, right), op.bwd(saved, w)[1:])
+        return _as_params(kind.value, bars), None
 
     def check(params: Any, start: Any) -> None:
         kept = jax.eval_shape(op.define, start, *params)
@@ -95,18 +111,46 @@ def fixed_point(f: Pair, *, tolerance: float = 1e-6, limit: int = 100, name: str
         has_aux=True,
         check=check,
         domains={"start": FIXED},
+        tolerance=ROUNDING._replace(reason=FOUND, atol=8 * tolerance),
     )
 
 
-def _change(new: Array, old: Array) -> Array:
-    """The largest change, in units of the largest entry where that is above 1."""
-    size = jnp.max(jnp.abs(new), initial=1.0)
+def _change(new: Array, old: Array, unit: float) -> Array:
+    """The largest change, in units of the largest entry where that is above `unit`."""
+    least = max(unit, float(jnp.finfo(new.dtype).tiny))
+    size = jnp.max(jnp.abs(new), initial=least)
     return jnp.max(jnp.abs(new - old), initial=0.0) / size
 
 
+def _least(tolerance: float, dtype: Any) -> float:
+    """The tolerance, or two roundings."""
+    return max(tolerance, 2 * float(jnp.finfo(dtype).eps))
+
+
+def _check_converged(what: str, found: FixedPointAux) -> None:
+    """Raise where it is known that an iteration did not converge."""
+    if is_known(found.converged) and not found.converged:
+        raise ConvergenceError(
+            f"{what} has not converged after {int(found.steps)} steps: the last change is "
+            f"{float(found.change):.3g}; raise limit or tolerance if it falls, else make f a "
+            "contraction, as by smaller weights or by f mixed with x"
+        )
+
+
+def _nan_unless(right: Array, bar: Array) -> Array:
+    return jnp.where(right, bar, jnp.nan)
+
+
+def _as_params(kind: type, bars: tuple[Any, ...]) -> Any:
+    """Cotangents in the kind of tuple that the params came in."""
+    return kind(*bars) if hasattr(kind, "_fields") else kind(bars)
+
+
 def _iterate(
-    step: Callable[[Array], Array], start: Array, tolerance: float, limit: int
+    step: Callable[[Array], Array], start: Array, tolerance: float, limit: int, unit: float
 ) -> tuple[Array, FixedPointAux]:
+    tolerance = _least(tolerance, start.dtype)
+
     def go_on(carry: tuple[Array, Array, Array]) -> Array:
         _, change, count = carry
         return (count < limit) & ~(change <= tolerance)  # a change that is nan goes on
@@ -114,10 +158,10 @@ def _iterate(
     def again(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         x, _, count = carry
         new = step(x)
-        return new, _change(new, x), count + 1
+        return new, _change(new, x, unit), count + 1
 
     first = step(start)
-    carry = first, _change(first, start), jnp.asarray(1)
+    carry = first, _change(first, start, unit), jnp.asarray(1)
     x, change, count = lax.while_loop(go_on, again, carry)
     return x, FixedPointAux(count, change, change <= tolerance)
 
@@ -171,9 +215,9 @@ def ode(
         piece = partial(method.piece_bwd, params)
         firsts = jnp.arange(0, steps, kept)
         (x_bar, total), _ = lax.scan(piece, (y_bar, zeros), (states, firsts), reverse=True)
-        return x_bar, type(params)(total)
+        return x_bar, _as_params(type(params), total)
 
-    return Op(forward, backward, definition=definition, name=name)
+    return Op(forward, backward, definition=definition, name=name, tolerance=ROUNDING)
 
 
 def _zeros(spec: Any) -> Array:

@@ -1,11 +1,14 @@
 """Fixed points and differential equations: against the unrolled loops and closed forms."""
 
+from typing import Any, NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from purebp import ArgumentError, OptionError, ShapeError
+import purebp
+from purebp import ArgumentError, ConvergenceError, OptionError, ShapeError
 from purebp.combine import chain
 from purebp.compat import enable_x64, jit_once
 from purebp.gates import tanh
@@ -85,6 +88,110 @@ def test_aux_says_that_a_search_did_not_end():
     assert not aux.converged
     assert aux.steps == 3
     assert aux.change > 1e-6
+
+
+def test_without_jit_a_search_that_does_not_end_is_an_error():
+    op = fixed_point((cell_fwd, cell_bwd), tolerance=1e-6, limit=3)
+    message = r"fixed_point\(cell\): x = f\(x\) has not converged after 3 steps: the last change is"
+    args = tuple(np.float32(each) for each in (W, B)), np.float32(X)
+    with pytest.raises(ConvergenceError, match=message):
+        op.fwd(*args)
+    with pytest.raises(
+        ConvergenceError, match=r"raise limit or tolerance if it falls, else make f"
+    ):
+        op(*args)
+
+
+def test_under_jit_the_gradient_of_a_search_that_did_not_end_is_nan():
+    short = fixed_point((cell_fwd, cell_bwd), tolerance=1e-6, limit=3)
+    w_bar, b_bar = grads(short, lambda out: jnp.sum(out[0]), (W, B), X)[0]
+    assert np.isnan(w_bar).all()
+    assert np.isnan(b_bar).all()
+
+
+def slow_fwd(x, a):
+    """At once where it was before: f_x is 0.99 there, but f(x) = x at the start."""
+    return a + 0.99 * (x - a), None
+
+
+def slow_bwd(res, bar):
+    return 0.99 * bar, 0.01 * bar
+
+
+def test_a_way_back_that_does_not_end_is_an_error_or_nan():
+    """The search ends at once, for it begins at its end; the way back needs 1,400 steps."""
+    slow = fixed_point((slow_fwd, slow_bwd), name="slow")
+    one = jnp.float32(1)
+    (x, aux), res = slow.fwd((one,), one)
+    assert (x, aux.converged) == (1, True)
+    with pytest.raises(ConvergenceError, match=r"slow: backward, w = x_bar .* after 100 steps"):
+        slow.bwd(res, 1.0)
+    assert np.isnan(grads(slow, lambda out: out[0], (one,), one)[0][0])
+    patient = fixed_point((slow_fwd, slow_bwd), limit=2000)
+    assert grads(patient, lambda out: out[0], (one,), one)[0][0] == pytest.approx(1, rel=1e-3)
+
+
+def test_a_small_cotangent_is_carried_as_far_as_a_large_one():
+    """The way back ends where w changes little against w, not against 1."""
+    half = fixed_point((half_fwd, half_bwd))
+    _, res = half.fwd((jnp.float32(3),), jnp.float32(0))
+    for size in (1.0, 1e-12, 1e12, 0.0):
+        ((a_bar,), start_bar) = half.bwd(res, size)
+        assert a_bar == pytest.approx(2 * size, rel=1e-5)
+        assert start_bar is None
+
+
+def thirds_bwd(res, bar):
+    """A planted bug: f_x is 1/2."""
+    return bar / 3, bar
+
+
+def test_a_planted_bug_is_found():
+    wrong = fixed_point((half_fwd, thirds_bwd))
+    a_bar = jax.grad(lambda a: wrong((a,), jnp.float32(0))[0])(3.0)
+    assert a_bar == pytest.approx(1.5, rel=1e-5)  # not 2
+
+
+class Named(NamedTuple):
+    """Params by their names."""
+
+    a: Any
+
+
+def test_params_may_be_a_named_tuple():
+    half = fixed_point((half_fwd, half_bwd))
+    bars = jax.grad(lambda params: half(params, jnp.float32(0))[0])(Named(jnp.float32(3)))
+    assert isinstance(bars, Named)
+    growth = ode((growth_fwd, growth_bwd), steps=4)
+    bars = jax.grad(lambda params: growth(jnp.float32(2), params))(Named(jnp.float32(0.5)))
+    assert isinstance(bars, Named)
+
+
+def wave_fwd(x, a, b):
+    """a + sin(x + b) / 4 + its neighbour / 4: a contraction, whatever a and b are."""
+    return a + jnp.sin(x + b) / 4 + jnp.roll(x, 1, axis=-1) / 4, jnp.cos(x + b)
+
+
+def wave_bwd(slope, bar):
+    bent = bar * slope / 4
+    return bent + jnp.roll(bar, -1, axis=-1) / 4, bar, bent
+
+
+def as_float32(*arrays):
+    return tuple(jnp.asarray(each, jnp.float32) for each in arrays)
+
+
+def test_a_fixed_point_passes_every_check():
+    op = fixed_point((wave_fwd, wave_bwd), tolerance=1e-16)
+    x = X[:1]
+    a, b, start = as_float32(x, np.cos(x), 0 * x)
+    purebp.verify(op, (a, b), start, max_examples=1).raise_if_failed()
+
+
+def test_an_equation_passes_every_check():
+    op = ode((field_fwd, field_bwd), steps=2, kept=2)
+    x, w = as_float32(X[:1, :2], W[:2, :2])
+    purebp.verify(op, x, (w,), max_examples=1).raise_if_failed()
 
 
 def test_vmap_of_a_fixed_point():

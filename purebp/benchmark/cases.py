@@ -10,6 +10,7 @@ from purebp.benchmark import (
     gates,
     image_models,
     images,
+    implicit,
     language_models,
     layers,
     linalg,
@@ -47,6 +48,7 @@ CASES: tuple[Case, ...] = (
     *fourier.CASES,
     *scans.CASES,
     *mixture.CASES,
+    *implicit.CASES,
 )
 
 
