@@ -6,6 +6,7 @@ from typing import Any, cast
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.core import Tracer
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 enable_x64 = jax.enable_x64
@@ -64,7 +65,7 @@ def custom_vjp_body(target: object) -> Callable[..., Any]:
 
 def is_known(x: object) -> bool:
     """Whether the numbers of an array are there, and not traced."""
-    return not isinstance(x, jax.core.Tracer)
+    return not isinstance(x, Tracer)
 
 
 def jit_once(function: Callable[..., Any]) -> Callable[..., Any]:

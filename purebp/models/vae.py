@@ -149,6 +149,11 @@ class Vae(Model):
             )
         Layers(self.name, self.layers).check(params, state, key, train)
 
+    def encode(self, params: Any, x: Array) -> tuple[Array, Array]:
+        """The mean and the log-variance of the code of each example."""
+        each = [(params[name]["w"], params[name]["b"]) for name in ("encode1", "mean", "log_var")]
+        return heads.fwd(trunk.fwd(x, (each[0], ()))[0], (each[1], each[2]))[0]
+
     def decode(self, params: Any, z: Array) -> Array:
         """The logits or means of some codes (n, latent): for z standard normal, new examples."""
         each = [(params[name]["w"], params[name]["b"]) for name in ("decode1", "decode2")]

@@ -1,5 +1,6 @@
 """Training: small functional loops on optax, with hand-written gradients only."""
 
+from purebp.training.autoencoder import Elbo, TrainedVae, train_vae
 from purebp.training.command import add_train_command
 from purebp.training.data import Data, mini_batches
 from purebp.training.digits import load_digits
@@ -9,11 +10,13 @@ from purebp.training.text import Text, load_text, sample
 
 __all__ = [
     "Data",
+    "Elbo",
     "Epoch",
     "Pass",
     "Text",
     "Trained",
     "TrainedText",
+    "TrainedVae",
     "add_train_command",
     "gradient",
     "load_digits",
@@ -23,4 +26,5 @@ __all__ = [
     "text_loss",
     "train",
     "train_text",
+    "train_vae",
 ]

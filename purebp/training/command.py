@@ -14,15 +14,17 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from purebp.errors import DivergenceError, OptionError, PurebpError
+from purebp.errors import DivergenceError, PurebpError
 from purebp.losses import softmax_cross_entropy
 from purebp.models import Model
+from purebp.training.autoencoder_command import run_autoencoder
 from purebp.training.data import Batch, Data, check_batch
 from purebp.training.digits import load_digits
 from purebp.training.loop import Epoch, Trained, train
-from purebp.training.options import check_file, complain, integer, positive
-from purebp.training.plot import Curve, load_figures, plot_curves
-from purebp.training.recipes import OPTIMIZERS, RECIPES, Recipe, make_optimizer
+from purebp.training.options import complain
+from purebp.training.plot import Curve, plot_curves
+from purebp.training.recipes import AUTOENCODERS, OPTIMIZERS, RECIPES, Recipe, make_optimizer
+from purebp.training.settings import Settings, read_settings
 from purebp.training.text_command import LANGUAGE, add_text_options, check_model, run_text
 
 USAGE = 3
@@ -30,21 +32,9 @@ FAILED = 1
 EXAMPLES = """examples:
   purebp train digits --model conv
   purebp train digits --model mlp --optimizer sgd --batch full 32 --plot gd-sgd.png
+  purebp train digits --model vae --plot vae.png
   purebp train text --model lstm --prompt "The " --temperature 0.7
 """
-
-
-class Settings(NamedTuple):
-    """What the command line asked for, checked."""
-
-    model: str
-    optimizer: str
-    batches: tuple[Batch, ...]
-    epochs: int
-    learning_rate: float
-    seed: int
-    plot: Path | None
-    json: Path | None
 
 
 class Run(NamedTuple):
@@ -68,7 +58,9 @@ def add_train_command(subparsers: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument("data", choices=["digits", "text"], help="the data set")
     parser.add_argument(
-        "--model", choices=[*RECIPES, *LANGUAGE], help="default: conv, and lstm for text"
+        "--model",
+        choices=[*RECIPES, *AUTOENCODERS, *LANGUAGE],
+        help="default: conv, and lstm for text",
     )
     parser.add_argument(
         "--optimizer", choices=list(OPTIMIZERS), default="adam", help="default: adam"
@@ -83,7 +75,9 @@ def add_train_command(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument("--epochs", metavar="N", help="default: the model's recipe")
     parser.add_argument("--lr", metavar="RATE", help="the first learning rate (default: recipe)")
     parser.add_argument("--seed", metavar="N", default="0", help="of weights and order; default: 0")
-    parser.add_argument("--plot", metavar="FILE.png", type=Path, help="draw loss and accuracy")
+    parser.add_argument(
+        "--plot", metavar="FILE.png", type=Path, help="draw loss and accuracy, or digits"
+    )
     parser.add_argument("--json", metavar="FILE", type=Path, help="write every epoch's numbers")
     add_text_options(parser)
     parser.set_defaults(run=run_train)
@@ -97,7 +91,11 @@ def run_train(args: argparse.Namespace) -> int:
         if args.data == "text":
             run_text(console, args)
             return 0
-        args.model = check_model(args.data, args.model or "conv", RECIPES)
+        known = (*RECIPES, *AUTOENCODERS)
+        args.model = check_model(args.data, args.model or "conv", known)
+        if args.model in AUTOENCODERS:
+            run_autoencoder(console, args)
+            return 0
         recipe = RECIPES[args.model]
         data = load_digits(flat=recipe.flat)
         settings = read_settings(args, recipe, len(data.y_train))
@@ -109,30 +107,6 @@ def run_train(args: argparse.Namespace) -> int:
         complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
         return USAGE
     return 0
-
-
-def read_settings(args: argparse.Namespace, recipe: Recipe, examples: int) -> Settings:
-    """Read and check the values; raise OptionError for the first wrong one."""
-    texts: list[str] = args.batch or [str(recipe.batch)]
-    batches: list[Batch] = [_batch(text, examples) for text in texts]
-    epochs = recipe.epochs if args.epochs is None else integer("--epochs", args.epochs, 1)
-    rate = recipe.learning_rates[args.optimizer] if args.lr is None else positive("--lr", args.lr)
-    if args.plot is not None:
-        if args.plot.suffix.lower() != ".png":
-            raise OptionError(f"--plot is {str(args.plot)!r}, expected a name that ends in .png")
-        load_figures()
-    for option, file in (("--plot", args.plot), ("--json", args.json)):
-        check_file(option, file)
-    seed = integer("--seed", args.seed, 0)
-    return Settings(
-        args.model, args.optimizer, tuple(batches), epochs, rate, seed, args.plot, args.json
-    )
-
-
-def _batch(text: str, examples: int) -> Batch:
-    if text == "full":
-        return "full"
-    return check_batch(integer("--batch", text, 1, extra=" or 'full'"), examples)
 
 
 def _run_all(console: Console, settings: Settings, recipe: Recipe, data: Data) -> None:

@@ -1,4 +1,4 @@
-"""Curves of loss and accuracy, drawn without a display."""
+"""Curves of loss and accuracy, and rows of images, drawn without a display."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +13,13 @@ class Curve(NamedTuple):
 
     label: str
     history: tuple[Epoch, ...]
+
+
+class Row(NamedTuple):
+    """Images side by side, and what stands in front of them."""
+
+    label: str
+    images: Any
 
 
 def load_figures() -> Any:
@@ -39,5 +46,19 @@ def plot_curves(file: Path, title: str, curves: Sequence[Curve]) -> None:
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
         axes.legend()
+    figure.suptitle(title)
+    figure.savefig(file, dpi=120)
+
+
+def plot_images(file: Path, title: str, rows: Sequence[Row]) -> None:
+    """Write a picture: images from 0 (white) to 1 (black), row under row."""
+    columns = len(rows[0].images)
+    figure = load_figures().Figure(figsize=(columns, len(rows) + 0.6), layout="constrained")
+    grid = figure.subplots(len(rows), columns, squeeze=False)
+    for axes_of_row, (label, images) in zip(grid, rows, strict=True):
+        for axes, image in zip(axes_of_row, images, strict=True):
+            axes.imshow(image, cmap="gray_r", vmin=0, vmax=1)
+            axes.set(xticks=[], yticks=[])
+        axes_of_row[0].set_ylabel(label)
     figure.suptitle(title)
     figure.savefig(file, dpi=120)

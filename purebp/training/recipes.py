@@ -1,7 +1,7 @@
 """Recipes for the digits: model, epochs, learning rates, augmentation.
 
 They were chosen by cross-validation on the 1,347 training digits alone; the test digits chose
-nothing. AlexNet's and ViT's come from one split of them, ResNet's were not searched for. The
+nothing. AlexNet's, ViT's and the VAE's come from one split, ResNet's were not searched for. The
 learning rate falls from its first value to 0 along half a cosine over the run. Only the nets of
 images move their images: by up to half a pixel, anew in each mini-batch.
 """
@@ -15,12 +15,14 @@ import optax
 from purebp.errors import OptionError
 from purebp.models import (
     Model,
+    Vae,
     alexnet,
     conv_net,
     lenet5,
     linear_classifier,
     resnet,
     two_layer_net,
+    vae,
     vit,
 )
 from purebp.training.augment import shift_images
@@ -96,6 +98,16 @@ RECIPES: Mapping[str, Recipe] = {
     "vit": Recipe(
         small_vit, 30, {"sgd": 0.3, "momentum": 0.03, "adam": 2e-3}, augment=shift_images
     ),
+}
+
+
+def small_vae() -> Vae:
+    """64 pixels, 256 hidden units, a code of 8 numbers."""
+    return vae(64, 256, 8)
+
+
+AUTOENCODERS: Mapping[str, Recipe] = {
+    "vae": Recipe(small_vae, 300, {"sgd": 0.05, "momentum": 5e-3, "adam": 4e-3}, flat=True),
 }
 
 

@@ -65,6 +65,10 @@ def test_the_loss_is_its_two_terms():
     params, x, _, key = model.example(np.random.default_rng(2))
     loss, aux = jit_once(lambda: model.fwd(params, x, None, key)[0])()
     assert loss == pytest.approx(aux.reconstruction + 0.5 * aux.divergence)
+    mean, log_var = model.encode(params, x)
+    assert mean.shape == log_var.shape == (3, 2)
+    kl = -0.5 * jnp.sum(1 + log_var - mean**2 - jnp.exp(log_var), axis=-1)
+    assert float(jnp.mean(kl)) == pytest.approx(float(aux.divergence), rel=1e-4)
     assert model.decode(params, jnp.zeros((3, 2))).shape == (3, 6) == (3, *aux.y.shape[1:])
 
 
