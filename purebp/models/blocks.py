@@ -120,7 +120,9 @@ def pool_layer(model: str, pool: Pool, index: int) -> Layer:
 def residual(name: str, ops: Sequence[Op], arguments: Any) -> Op:
     """x + chain(*ops)(x, params) as an op of (x, *params): `skip`, with each param by its name.
 
-    `arguments` names the params, in the nested tuples in which `skip` takes them.
+    `arguments` names the params, in the nested tuples in which `skip` takes them. The block is one
+    layer of a model, its params in one dict. `Residual` is a part of several layers, each with
+    params, statistics and a form for evaluation of its own.
     """
     inner = skip(*ops, name=name)
     names, tree = jax.tree.flatten(arguments)

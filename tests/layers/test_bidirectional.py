@@ -35,22 +35,25 @@ def drawn(kind, dtype=np.float64):
     return [rng.normal(size=shape).astype(dtype) for shape in shapes]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_both_halves_and_their_gradients_are_those_of_two_sequences(kind):
+@pytest.mark.parametrize(
+    ("kind", "options"), [("rnn", {}), ("lstm", {}), ("gru", {}), ("gru", {"reset": "before"})]
+)
+def test_both_halves_and_their_gradients_are_those_of_two_sequences(kind, options):
     op, sequence, states, _, _ = KINDS[kind]
     x, *weights = drawn(kind)
     lengths = np.array([4, 2], np.int32)
     zeros = [np.zeros((N, H))] * states
 
     def by_hand(x, weights):
-        y, res = op.fwd(x, *weights, lengths)
+        y, res = op.fwd(x, *weights, lengths, **options)
         return y, op.bwd(res, jnp.cos(y))
 
     def by_two(x, weights):
         found = []
         for i in range(2):
             own = [w[i] for w in weights]
-            out, res = sequence.fwd(x, *zeros, *own, lengths, reverse=bool(i))
+            args = x, *zeros, *own, lengths
+            out, res = sequence.fwd(*args, reverse=bool(i), **options)
             nothing = [jnp.zeros((N, H))] * states
             x_bar, *bars = sequence.bwd(res, (jnp.cos(out[0]), *nothing))
             found.append((out[0], x_bar, bars[states:-1]))

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, Integer
 
 from purebp.layers.recurrent.gru import gru
-from purebp.layers.recurrent.gru_step import RESETS, Reset, check_reset
+from purebp.layers.recurrent.gru_step import Reset, check_reset
 from purebp.layers.recurrent.lstm import lstm
 from purebp.layers.recurrent.rnn import rnn
 from purebp.layers.recurrent.sequence import MAGNIFIED, check_gates
@@ -197,7 +197,6 @@ bidirectional_gru = Op(
     partial(_forward, gru),
     partial(_backward, gru),
     definition=bidirectional_gru_definition,
-    options={"reset": RESETS},
     domains={"lengths": index_below("t")},
     check=check_bidirectional_gru,
     tolerance=MAGNIFIED,
