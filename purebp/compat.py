@@ -1,5 +1,6 @@
 """Everything that depends on the version of JAX, in one place."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -66,6 +67,16 @@ def custom_vjp_body(target: object) -> Callable[..., Any]:
 def is_known(x: object) -> bool:
     """Whether the numbers of an array are there, and not traced."""
     return not isinstance(x, Tracer)
+
+
+def eig_with_derivatives(a: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Eigenvalues and eigenvectors, which JAX differentiates on demand only, if it can."""
+    known = inspect.signature(lax.linalg.eig).parameters
+    enabled: dict[str, Any] = (
+        {"enable_eigvec_derivs": True} if "enable_eigvec_derivs" in known else {}
+    )
+    w, v = lax.linalg.eig(a, compute_left_eigenvectors=False, **enabled)
+    return w, v
 
 
 def jit_once(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -51,6 +51,7 @@ REAL, POSITIVE, NONZERO, KEY = Domain("real"), Domain("positive"), Domain("nonze
 FIXED, MASK = Domain("fixed"), Domain("mask")
 FULL_RANK = Domain("full rank")  # a well conditioned matrix, its singular values apart
 SYMMETRIC = Domain("symmetric")  # eigenvalues of both signs, apart
+SIMPLE = Domain("simple")  # eigenvalues apart, most of them in pairs of conjugates
 SPD = Domain("spd")  # symmetric, positive eigenvalues, some of them equal in one of the patterns
 
 

@@ -13,6 +13,7 @@ here is shipped with purebp: to go unseen, a mistake has to be made twice, in tw
     remainder                             the remainder
     bands                                 tridiagonal systems, products of reflections
     steps                                 signs, rounding, the place of the largest
+    eigen_general                         eigenvalues of matrices that are not symmetric
     complex_numbers                       their parts, and Fourier transforms
     windows                               windows and convolutions with every option
     shapes                                small helpers: broadcasting, axes, windows, padding

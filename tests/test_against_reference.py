@@ -22,6 +22,7 @@ from purebp.verification.target import make_target
 from reference import activations as plain_activations
 from reference import bands as plain_bands
 from reference import complex_numbers as plain_complex_numbers
+from reference import eigen_general as plain_eigen_general
 from reference import elementwise as plain_elementwise
 from reference import factors as plain_factors
 from reference import gates as plain_gates
@@ -78,6 +79,7 @@ FORWARD: Loops = {
     **plain_steps.DEFINITIONS,
     **plain_bands.DEFINITIONS,
     **plain_complex_numbers.DEFINITIONS,
+    **plain_eigen_general.DEFINITIONS,
     **moves.DEFINITIONS,
     "identity": np.asarray,
 }

@@ -3,6 +3,7 @@
 from purebp.linalg import cholesky as _cholesky
 from purebp.linalg import determinant as _determinant
 from purebp.linalg import eigen as _eigen
+from purebp.linalg import eigen_general as _eigen_general
 from purebp.linalg import entries as _entries
 from purebp.linalg import expm as _expm
 from purebp.linalg import functions as _functions
@@ -18,6 +19,7 @@ from purebp.linalg import tridiagonal as _tridiagonal
 from purebp.linalg.cholesky import cholesky
 from purebp.linalg.determinant import det, slogdet
 from purebp.linalg.eigen import eigh, eigvalsh
+from purebp.linalg.eigen_general import eig
 from purebp.linalg.entries import diag, diagonal, trace, tril, triu
 from purebp.linalg.expm import expm
 from purebp.linalg.functions import hermitian_function
@@ -36,6 +38,7 @@ OPS = (
     *_lu.OPS,
     *_qr.OPS,
     *_eigen.OPS,
+    *_eigen_general.OPS,
     *_svd.OPS,
     *_solve.OPS,
     *_determinant.OPS,
@@ -55,6 +58,7 @@ __all__ = [
     "det",
     "diag",
     "diagonal",
+    "eig",
     "eigh",
     "eigvalsh",
     "einsum",

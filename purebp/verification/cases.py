@@ -239,7 +239,10 @@ def _make_array(
     if domain.kind == "mask":
         return jnp.asarray(rng.random(shape) < 0.6)
     if domain.kind in MATRICES:
-        return jnp.asarray(matrix_values(rng, shape, domain.kind, case.pattern), jnp.float32)
+        matrix = matrix_values(rng, shape, domain.kind, case.pattern)
+        if _is_complex(target, parameter, case.variant.numbers):
+            return jnp.asarray((0.8 + 0.6j) * matrix, jnp.complex64)
+        return jnp.asarray(matrix, jnp.float32)
     values = draw_values(rng, shape, domain, case.pattern)
     if _is_complex(target, parameter, case.variant.numbers):
         imaginary = draw_values(rng, shape, Domain(), case.pattern)

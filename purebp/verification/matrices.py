@@ -7,18 +7,21 @@ ties of a positive definite matrix are eigenvalues that are equal.
 
 import numpy as np
 
-MATRICES = ("full rank", "symmetric", "spd")
+MATRICES = ("full rank", "symmetric", "spd", "simple")
 
 
 def matrix_values(
     rng: np.random.Generator, shape: tuple[int, ...], kind: str, pattern: str
 ) -> np.ndarray:
-    """Matrices in the last two axes of a shape: U diag(s) V^T."""
+    """Matrices in the last two axes of a shape: U diag(s) V^T, or for simple ones X D X^-1."""
     *batch, rows, columns = shape
     rank = min(rows, columns)
     s = _spread(rng, (*batch, rank), pattern)
     if kind == "spd" and pattern == "ties":
         s = np.ceil(s / 2)
+    if kind == "simple":
+        x = matrix_values(rng, shape, "full rank", "normal")
+        return x @ _pairs(s) @ np.linalg.inv(x)
     u = orthogonal(rng, (*batch, rows, rows))[..., :rank]
     if kind == "full rank":
         v = orthogonal(rng, (*batch, columns, columns))[..., :rank]
@@ -27,6 +30,16 @@ def matrix_values(
         s = s * rng.choice([-1.0, 1.0], s.shape)
     matrix = (u * s[..., None, :]) @ np.swapaxes(u, -1, -2)
     return (matrix + np.swapaxes(matrix, -1, -2)) / 2
+
+
+def _pairs(s: np.ndarray) -> np.ndarray:
+    """Blocks [[a, b], [-b, a]] on the diagonal, whose eigenvalues are a + ib and a - ib."""
+    n = s.shape[-1]
+    d = s[..., None] * np.eye(n)
+    for k in range(0, n - 1, 2):
+        d[..., k + 1, k + 1], d[..., k, k + 1] = s[..., k], s[..., k + 1]
+        d[..., k + 1, k] = -s[..., k + 1]
+    return d
 
 
 def orthogonal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:

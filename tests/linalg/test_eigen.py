@@ -8,7 +8,7 @@ import pytest
 
 from purebp import OptionError
 from purebp.compat import enable_x64, jit_once
-from purebp.linalg import eigh, eigvalsh, expm, hermitian_function, matrix_power
+from purebp.linalg import eig, eigh, eigvalsh, expm, hermitian_function, matrix_power
 from purebp.linalg.functions import FUNCTIONS
 from reference.backward_spectral import hermitian_function_back, matrix_power_back
 
@@ -143,3 +143,39 @@ def test_empty_matrices(op) -> None:
     y, res = op.fwd(jnp.zeros((2, 0, 0)))
     assert op.bwd(res, y)[0].shape == (2, 0, 0)
     assert jax.tree.map(jnp.shape, y) == jax.tree.map(jnp.shape, op.define(jnp.zeros((2, 0, 0))))
+
+
+GENERAL = np.array([[1.0, 2.0, 0.5], [-1.5, 0.3, 1.0], [0.2, -0.7, 2.0]])
+
+
+def test_a_general_matrix_is_made_of_its_eigenvectors() -> None:
+    with enable_x64(True):
+        for a in (GENERAL, GENERAL * (1 + 2j) + 1j * np.diag([1, 2, 3]), np.stack([GENERAL] * 2)):
+            w, v = eig(a)
+            np.testing.assert_allclose(a @ v, v * w[..., None, :], atol=1e-12)
+            np.testing.assert_allclose(jnp.sum(jnp.abs(v) ** 2, -2), np.ones(w.shape), rtol=1e-12)
+            assert np.all(np.diff(w.real) >= -1e-12)
+    assert np.isnan(eig(GENERAL.astype(np.float32) * np.nan)[0]).all()
+
+
+def test_a_sum_over_all_eigenvalues_is_a_trace() -> None:
+    with enable_x64(True):
+        slope = jit_once(jax.grad(lambda a: jnp.sum(eig(a)[0] ** 3).real))
+        np.testing.assert_allclose(slope(GENERAL), 3 * (GENERAL @ GENERAL).T, rtol=1e-11)
+
+
+def test_eigenvectors_of_equal_general_eigenvalues_have_no_derivative() -> None:
+    y_bar = (jnp.zeros(2, complex), jnp.array([[1.0, 2.0], [3.0, 4.0]]) + 0j)
+    assert not np.isfinite(pulled(eig, y_bar, jnp.eye(2))[1]).all()
+
+
+def test_a_symmetric_matrix_has_the_eigenvectors_of_eigh() -> None:
+    a = rotated(-1.0, 0.5, 2.0)
+    w_bar, v_bar = np.arange(3.0), RNG.normal(size=(3, 3))
+    with enable_x64(True):
+        (w, v), bar = pulled(eig, (w_bar + 0j, v_bar + 0j), a)
+        (values, vectors), symmetric = pulled(eigh, (w_bar, v_bar), a)
+        bar = np.asarray(bar)
+    np.testing.assert_allclose(w, values, atol=1e-12)
+    np.testing.assert_allclose(v, vectors, atol=1e-12)
+    np.testing.assert_allclose((bar + bar.T) / 2, symmetric, atol=1e-11)

@@ -7,6 +7,7 @@ from reference import (
     activations,
     complex_numbers,
     convolutions,
+    eigen_general,
     elementwise,
     factors,
     gates,
@@ -46,6 +47,7 @@ MODULES = (
     products,
     sampled,
     complex_numbers,
+    eigen_general,
     *moved_cases.MODULES,
 )
 DEFINITIONS = {name: f for module in MODULES for name, f in module.DEFINITIONS.items()}
@@ -399,6 +401,7 @@ CASES = [
         ("irfft", (wave(2, 3),), options)
         for options in ({}, {"n": 5}, {"axis": (1, 0), "norm": "ortho"}, {"axis": 0, "n": 3})
     ),
+    *(("eig", (numbers(2, 3, 3),), {}) for numbers in (normal, wave)),
     *MOVED_CASES,
 ]
 FIXED = {

@@ -6,7 +6,7 @@ import pytest
 
 from purebp.linalg import cholesky, expm, solve
 from purebp.linalg.expm import exponential_series
-from purebp.op import FULL_RANK, SPD, SYMMETRIC, Op, conditioned
+from purebp.op import FULL_RANK, SIMPLE, SPD, SYMMETRIC, Op, conditioned
 from purebp.verification.cases import PATTERNS, Case, make_args, variants
 from purebp.verification.checks import CHECKS
 from purebp.verification.matrices import MATRICES, matrix_values
@@ -29,7 +29,7 @@ def gaps(eigenvalues):
 
 
 def test_the_domains_are_those_that_are_made() -> None:
-    assert {FULL_RANK.kind, SYMMETRIC.kind, SPD.kind} == set(MATRICES)
+    assert {FULL_RANK.kind, SYMMETRIC.kind, SPD.kind, SIMPLE.kind} == set(MATRICES)
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
@@ -52,6 +52,16 @@ def test_symmetric_has_eigenvalues_of_both_signs_apart(shape, pattern) -> None:
         assert np.all(gaps(eigenvalues) > 1e-3 * np.max(np.abs(eigenvalues)))
     traces = [np.trace(a.reshape(-1, *shape[-2:])[0]) for a in drawn]
     assert min(traces) < 0 < max(traces)
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_simple_has_eigenvalues_apart_in_pairs_of_conjugates(shape, pattern) -> None:
+    w, v = np.linalg.eig(values(shape, "simple", pattern))
+    distances = np.abs(w[..., None, :] - w[..., None]) + np.eye(shape[-1])
+    assert np.all(distances > 1e-3)
+    assert np.all(np.linalg.cond(v) < 100)
+    assert np.all(np.sum(w.imag != 0, axis=-1) == shape[-1] - shape[-1] % 2)
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
