@@ -86,17 +86,21 @@ def train_vae(
         carry, (reconstruction, divergence) = run(carry, x, jax.random.fold_in(steps_key, epoch))
         seen = look(carry[0], held_out, test_key)
         terms = float(reconstruction), float(divergence)
-        if not np.isfinite(terms).all():
-            raise DivergenceError(
-                f"train: {model.name} diverged in epoch {epoch}: the loss is not finite; try a "
-                "smaller learning rate"
-            )
+        _check_finite(model, epoch, terms)
         seconds = time.perf_counter() - start
         record = Elbo(epoch, -sum(terms), *terms, float(seen), seconds)
         history.append(record)
         if on_epoch is not None:
             on_epoch(record)
     return TrainedVae(carry[0], tuple(history))
+
+
+def _check_finite(model: Vae, epoch: int, terms: tuple[float, float]) -> None:
+    if not np.isfinite(terms).all():
+        raise DivergenceError(
+            f"train: {model.name} diverged in epoch {epoch}: the loss is not finite; try a "
+            "smaller learning rate"
+        )
 
 
 def _epoch(
