@@ -209,8 +209,18 @@ def digamma_slope(x: Number) -> Number:
     return MP.polygamma(1, x)
 
 
+def polygamma(x: Number, *, n: int = 1) -> Number:
+    """The n-th derivative of digamma."""
+    return MP.polygamma(n, x)
+
+
+def polygamma_slope(x: Number, *, n: int = 1) -> Number:
+    """The next one."""
+    return MP.polygamma(n + 1, x)
+
+
 INTERVALS: dict[str, tuple[float, float]] = {
-    **dict.fromkeys(("log", "sqrt", "rsqrt", "lgamma", "digamma"), (0.0, math.inf)),
+    **dict.fromkeys(("log", "sqrt", "rsqrt", "lgamma", "digamma", "polygamma"), (0.0, math.inf)),
     **dict.fromkeys(("asin", "acos", "atanh", "erf_inv"), (-1.0, 1.0)),
     "log1p": (-1.0, math.inf),
     "acosh": (1.0, math.inf),
@@ -237,4 +247,5 @@ PRECISE_GATES: dict[str, tuple[Callable[..., Number], Callable[..., Number]]] = 
     "erfc": (erfc, erfc_slope),
     "erf_inv": (erf_inv, erf_inv_slope),
     "digamma": (digamma, digamma_slope),
+    "polygamma": (polygamma, polygamma_slope),
 }

@@ -25,6 +25,7 @@ from reference import complex_numbers as plain_complex_numbers
 from reference import eigen_general as plain_eigen_general
 from reference import elementwise as plain_elementwise
 from reference import factors as plain_factors
+from reference import gamma as plain_gamma
 from reference import gates as plain_gates
 from reference import layers as plain_layers
 from reference import linalg as plain_linalg
@@ -80,6 +81,7 @@ FORWARD: Loops = {
     **plain_bands.DEFINITIONS,
     **plain_complex_numbers.DEFINITIONS,
     **plain_eigen_general.DEFINITIONS,
+    **plain_gamma.DEFINITIONS,
     **moves.DEFINITIONS,
     "identity": np.asarray,
 }
@@ -200,6 +202,7 @@ NEAR_ONE = [sign * (1 - 2.0**-k) for k in (4, 12, 20) for sign in (1, -1)] + [1 
 PRECISE = {**PRECISE_REST, **PRECISE_GATES}
 PRECISE_CASES = [
     *((name, {}) for name in PRECISE),
+    ("polygamma", {"n": 2}),
     ("elu", {"alpha": 0.3}),
     ("swish", {"beta": 1.5}),
     ("gelu", {"approximate": False}),

@@ -27,8 +27,11 @@ FLOAT32 = 4
 # temporary ones. The Jacobian would be 409600 of them.
 ARRAYS = 8
 
+ITERATED = {"igamma", "igammac"}  # XLA's series and continued fraction keep 44 arrays
 ELEMENTWISE = [
-    op for op in (*GATES, *ACTIVATIONS) if op not in (matmul, dot, branch) and op.name not in MOVING
+    op
+    for op in (*GATES, *ACTIVATIONS)
+    if op not in (matmul, dot, branch) and op.name not in MOVING | ITERATED
 ]
 
 

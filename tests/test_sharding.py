@@ -186,7 +186,10 @@ def test_sharded_weights_on_an_explicit_mesh(op: Op) -> None:
 
 
 MODELS = {op.name for op in families()["models"]}
-ALL_SPLIT = {"prelu", "clamp", "where", "gaussian_nll", "dice", "kl_divergence"}
+ALL_SPLIT = {
+    *("prelu", "clamp", "where", "gaussian_nll", "dice", "kl_divergence", "igamma", "igammac"),
+    "zeta",
+}
 BATCHED = {
     *("x", "positions", "tokens", "y", "residual", "labels", "logits", "scores", "target"),
     *("h0", "c0", "h", "c", "lengths", "targets", "logit_lengths", "label_lengths"),

@@ -56,9 +56,15 @@ def relu_squared(x: jax.Array) -> jax.Array:
     return jnp.square(jax.nn.relu(x))
 
 
+def trigamma(x: jax.Array) -> jax.Array:
+    return jax.scipy.special.polygamma(1, x)
+
+
 OTHER_NAMES: dict[str, Callable[[Any], Any]] = {
     "identity": jnp.copy,
     "integer_pow": jnp.square,
+    "polygamma": trigamma,
+    "round": jnp.round,
     "relu_squared": relu_squared,
     "softsign": jax.nn.soft_sign,
 }

@@ -22,6 +22,7 @@ from purebp.verification.layout import is_complex, parts_of, whole
 from purebp.verification.target import make_target
 
 MODELS = [op.name for op in families()["models"]]
+ONCE = {"igamma", "igammac"}  # JAX cannot derive them twice in a
 INTEGERS = {"argmax", "argmin"}  # their output has no derivative
 SMALL = [name for name in OPS if name not in MODELS and name not in INTEGERS]
 FLAT = {"sign", "floor", "ceil", "round"}
@@ -131,7 +132,7 @@ def slope_along(loss: Callable[[Any], Any], directions: Any) -> Callable[[Any], 
     return slope
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", [name for name in SMALL if name not in ONCE])
 def test_second_derivatives(name: str) -> None:
     point = point_of(name)
     with enable_x64(True):

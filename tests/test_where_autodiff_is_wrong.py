@@ -20,7 +20,9 @@ from purebp.gates import (
     asinh,
     atan2,
     cumlogsumexp,
+    digamma,
     expm1,
+    igamma,
     logsumexp,
     norm,
     pow,
@@ -91,6 +93,7 @@ def derivative(function: Callable[..., Any], row: Row) -> np.ndarray:
 ROUNDED = "the slope is taken from a value that was rounded to 1 or -1"
 SQUARED = "a square overflows or vanishes on the way"
 ZERO = (0.0, 0.0)
+DENSITY = float(MP.exp(99999 * MP.log(100000) - 100000 - MP.loggamma(100000)))
 ROWS = (
     tail(sigmoid, 20.0, jax.nn.sigmoid, 0.0, ROUNDED),
     tail(tanh, 10.0, jnp.tanh, 0.0, ROUNDED),
@@ -99,6 +102,8 @@ ROWS = (
     tail(selu, -20.0, jax.nn.selu, 0.0, ROUNDED),
     tail(celu, -20.0, jax.nn.celu, 0.0, ROUNDED),
     tail(gelu, -6.0, jax.nn.gelu, 0.0, ROUNDED),
+    tail(digamma, -20.5, jax.scipy.special.digamma, -0.04761006, "too few terms below 0"),
+    Row(igamma, (1e5, 1e5), lax.igamma, 0.0011708796, DENSITY, "logs of 10^6 cancel", argnum=1),
     tail(asinh, 1e25, jnp.arcsinh, 0.0, SQUARED),
     tail(acosh, 1e20, jnp.arccosh, 0.0, SQUARED),
     Row(atan2, (1e-25, 1e-25), jnp.arctan2, INF, 5e24, SQUARED),

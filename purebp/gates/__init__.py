@@ -12,12 +12,14 @@ from purebp.gates import (
     exponential,
     extreme,
     fourier,
+    gamma,
     hyperbolic,
     indexing,
     linalg,
     ordering,
     padding,
     pieces,
+    power_sums,
     powers,
     reduction,
     remainder,
@@ -42,12 +44,14 @@ from purebp.gates.dispersion import norm, std, var
 from purebp.gates.exponential import exp, exp2, expm1, log, log1p, sigmoid, tanh
 from purebp.gates.extreme import reduce_max, reduce_min
 from purebp.gates.fourier import fft, ifft, irfft, rfft
+from purebp.gates.gamma import igamma, igammac
 from purebp.gates.hyperbolic import acosh, asinh, atanh, cosh, sinh
 from purebp.gates.indexing import gather, take, take_along_axis
 from purebp.gates.linalg import dot, matmul
 from purebp.gates.ordering import argmax, argmin, sort, top_k
 from purebp.gates.padding import pad, slice
 from purebp.gates.pieces import concatenate, split, stack, unstack
+from purebp.gates.power_sums import polygamma, zeta
 from purebp.gates.powers import cbrt, integer_pow, pow, rsqrt
 from purebp.gates.reduction import logsumexp, mean, prod, sum
 from purebp.gates.remainder import rem
@@ -107,6 +111,8 @@ OPS = (
     *steps.OPS,
     *complex_numbers.OPS,
     *fourier.OPS,
+    *power_sums.OPS,
+    *gamma.OPS,
 )
 
 __all__ = [
@@ -159,6 +165,8 @@ __all__ = [
     "gather",
     "identity",
     "ifft",
+    "igamma",
+    "igammac",
     "imag",
     "integer_pow",
     "irfft",
@@ -174,6 +182,7 @@ __all__ = [
     "neg",
     "norm",
     "pad",
+    "polygamma",
     "pow",
     "prod",
     "real",
@@ -220,4 +229,5 @@ __all__ = [
     "unstack",
     "var",
     "where",
+    "zeta",
 ]

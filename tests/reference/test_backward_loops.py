@@ -10,6 +10,7 @@ from reference import (
     eigen_general,
     elementwise,
     factors,
+    gamma,
     gates,
     layers,
     linalg,
@@ -48,6 +49,7 @@ MODULES = (
     sampled,
     complex_numbers,
     eigen_general,
+    gamma,
     *moved_cases.MODULES,
 )
 DEFINITIONS = {name: f for module in MODULES for name, f in module.DEFINITIONS.items()}
@@ -147,6 +149,9 @@ CASES = [
     *((name, (0.9 * np.sin(normal(2, 3)),), {}) for name in ("asin", "acos", "atanh", "erf_inv")),
     ("acosh", (1 + positive(2, 3),), {}),
     ("integer_pow", (positive(2, 3),), {"exponent": -3}),
+    *(("polygamma", (positive(2, 3),), {"n": n}) for n in (0, 1, 3)),
+    ("zeta", (1 + positive(2, 1), positive(3)), {}),
+    *((name, (positive(2, 1), positive(3)), {}) for name in ("igamma", "igammac")),
     ("pow", (positive(2, 1), normal(3)), {}),
     ("atan2", (normal(2, 1), normal(3)), {}),
     ("clamp", (normal(1) - 0.5, normal(2, 3), 0.5 + normal(2, 1)), {}),

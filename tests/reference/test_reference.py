@@ -13,6 +13,7 @@ from reference import (
     activations,
     convolutions,
     elementwise,
+    gamma,
     gates,
     layers,
     lines,
@@ -29,6 +30,7 @@ from reference.precise_gates import INTERVALS, PRECISE_GATES
 MODULES = (
     gates,
     elementwise,
+    gamma,
     lines,
     activations,
     layers,
