@@ -167,7 +167,9 @@ def _two_programs(passes: Passes) -> Callable[..., Any]:
 def interleave(runs: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
     """Seconds a call, in rounds: each round times every program, in an order that alternates.
 
-    A program that takes less than a millisecond is called several times for each figure.
+    A program that takes less than a millisecond is called several times for each figure. Each
+    figure comes after a call that is not timed, so that no program pays for what its neighbour
+    left behind: PyTorch's threads spin on for a while, and take a tenth off the next one.
     """
     fastest = min(_seconds(run, 1) for _ in range(2) for run in runs.values())
     repeats = max(1, math.ceil(LEAST_SECONDS / fastest))
@@ -211,6 +213,7 @@ def _ratio(times: Mapping[str, Sequence[float]], other: str) -> Ratio | None:
 
 
 def _seconds(run: Callable[[], Any], repeats: int) -> float:
+    run()
     start = time.perf_counter()
     for _ in range(repeats):
         run()

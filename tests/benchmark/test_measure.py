@@ -3,6 +3,7 @@
 import dataclasses
 import time
 from functools import partial
+from itertools import groupby
 
 import jax
 import jax.numpy as jnp
@@ -78,6 +79,17 @@ def test_each_round_times_every_program() -> None:
     assert min(times["slow"]) >= 4e-3
     assert min(times["fast"]) >= 2e-3
     assert calls["slow"] == calls["fast"]
+
+
+def test_each_figure_comes_after_a_call_of_the_same_program() -> None:
+    ran: list[str] = []
+
+    def run(name: str) -> None:
+        ran.append(name)
+        time.sleep(2e-3)
+
+    interleave({"a": lambda: run("a"), "b": lambda: run("b")}, 5)
+    assert all(len(list(turn)) >= 2 for _, turn in groupby(ran))
 
 
 def test_a_baseline_that_computes_something_else_is_refused() -> None:
