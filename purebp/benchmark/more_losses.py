@@ -10,7 +10,7 @@ import numpy as np
 import optax
 from jaxtyping import Array
 
-from purebp.benchmark.case import Case, Draw, normal, positive
+from purebp.benchmark.case import Case, Draw, normal, positive, uniform
 from purebp.benchmark.eager import functional
 from purebp.losses import (
     binary_cross_entropy,
@@ -42,9 +42,14 @@ def _log_probability(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
     return jax.nn.log_softmax(jnp.asarray(rng.standard_normal(shape, np.float32)))
 
 
+def fraction(*shape: int) -> Draw:
+    """Values between 0 and 1, as labels and probabilities are."""
+    return uniform(0.05, 0.95, *shape)
+
+
 SMALL, LARGE = (64, 10), (1024, 1024)
 TWO = (normal(*SMALL), normal(*SMALL)), (normal(*LARGE), normal(*LARGE))
-LOGITS = (normal(*SMALL), positive(*SMALL)), (normal(*LARGE), positive(*LARGE))
+LOGITS = (normal(*SMALL), fraction(*SMALL)), (normal(*LARGE), fraction(*LARGE))
 LOGS = (log_probability(*SMALL),) * 2, (log_probability(*LARGE),) * 2
 BOTH = (positive(*SMALL), positive(*SMALL)), (positive(*LARGE), positive(*LARGE))
 WEIGHTS = (normal(*SMALL),), (normal(*LARGE),)

@@ -53,7 +53,7 @@ CASES = (
         plain_gaussian_kl,
         "plain jnp",
         *TWO,
-        more_memory="the series near 0, which both passes read and autodiff does without",
+        more_memory="temporaries: the loss of each example",
     ),
     Case(
         gumbel_softmax,
