@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from purebp.compat import enable_x64
@@ -251,8 +251,8 @@ def check_vmap(probe: Probe, case: Case) -> Outcome:
     """Under `jax.vmap`, all arguments batched and all but the first: the same gradients."""
     chosen, rest, y_bar = probe.inputs(case)
     other = probe.inputs(case._replace(seed=case.seed + 11))[0]
-    bars = [jnp.stack([bar, -2 * bar]) for bar in y_bar]
-    pairs = [jnp.stack(pair) for pair in zip(chosen, other, strict=True)]
+    bars = [np.stack([bar, -2 * np.asarray(bar)]) for bar in y_bar]
+    pairs = [np.stack(pair) for pair in zip(chosen, other, strict=True)]
     everything: list[int | None] = [0] * len(pairs)
     unbatched = [None, *everything[1:]] if len(pairs) > 1 else everything
     outcomes = list[Outcome]()
@@ -264,16 +264,19 @@ def check_vmap(probe: Probe, case: Case) -> Outcome:
         for index in range(2):
             single = [g[index] if axis == 0 else g for g, axis in zip(given, axes, strict=True)]
             expected = probe.pull(single, rest, [bar[index] for bar in bars])[1]
-            size = flat(
-                [jnp.full(leaf.shape, jnp.max(jnp.abs(leaf), initial=0.0)) for leaf in expected]
-            )
+            size = np.concatenate([_largest(leaf) for leaf in expected])
             tolerance = 16 * EPS32 * (size + np.abs(flat(expected))) * slack(probe, case) + TINY32
-            values = flat([leaf[index] for leaf in got])
+            values = flat([np.asarray(leaf)[index] for leaf in got])
             outcome = compare(
                 "vmap", "one by one", case, probe.layout.place, values, flat(expected), tolerance
             )
             outcomes.append(outcome)
     return worst_of(outcomes)
+
+
+def _largest(leaf: Any) -> np.ndarray:
+    """The largest magnitude of an array, for each of its entries."""
+    return np.full(leaf.size, np.max(np.abs(np.asarray(leaf, np.float64)), initial=0.0))
 
 
 CHECKS: dict[str, Callable[[Probe, Case], Outcome]] = {

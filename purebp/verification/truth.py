@@ -3,7 +3,6 @@
 And how well it can be known: the rounding errors that the reference itself makes near the point.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -140,18 +139,13 @@ class Oracle:
         def compute(chosen: Any, rest: Any, y_bar: Any) -> Any:
             y, pull = jax.vjp(lambda c: self.leaves(c, rest), chosen)
             given = [bar.astype(leaf.dtype) for bar, leaf in zip(y_bar, y, strict=True)]
-            jacobian = self._jacobian(chosen, rest) if self.has_jacobian else None
-            return y, pull(given)[0], jacobian
+            if not self.has_jacobian:
+                return y, pull(given)[0], None
+            rows = jax.vmap(pull)(_and_unit_cotangents(given))[0]
+            matrix = jnp.concatenate([row.reshape(row.shape[0], -1) for row in rows], axis=1)
+            return y, [matrix[0]], matrix[1:]
 
         return jit_once(compute)
-
-    def _jacobian(self, chosen: Any, rest: Any) -> Any:
-        rows = jax.jacobian(lambda c: self.leaves(c, rest))(chosen)
-        blocks = [
-            jnp.concatenate([block.reshape(math.prod(leaf.shape), -1) for block in row], axis=1)
-            for row, leaf in zip(rows, self.output, strict=True)
-        ]
-        return jnp.concatenate(blocks)
 
     @cached_property
     def _change_jit(self) -> Callable[..., Any]:
@@ -159,6 +153,16 @@ class Oracle:
             return jax.jvp(lambda c: self.leaves(c, rest), (chosen,), (tangent,))[1]
 
         return jit_once(compute)
+
+
+def _and_unit_cotangents(y_bar: Leaves) -> list[Any]:
+    """A cotangent and then those of each row of the Jacobian, which `jax.jacobian` pulls back."""
+    sizes = [bar.size for bar in y_bar]
+    blocks = np.split(np.eye(sum(sizes)), np.cumsum(sizes)[:-1], axis=1)
+    return [
+        jnp.concatenate([bar[None], jnp.asarray(block, bar.dtype).reshape(-1, *bar.shape)])
+        for bar, block in zip(y_bar, blocks, strict=True)
+    ]
 
 
 def draws_differ(rounded: np.ndarray, exact: np.ndarray) -> bool:
