@@ -80,7 +80,8 @@ cbrt = Gate(
 def pow_definition(x: Float[Array, "*#s"], y: Float[Array, "*#s"]) -> Float[Array, "*s"]:
     """z = x^y.
 
-    Maths: x_bar = z_bar y x^(y-1), y_bar = z_bar z ln x.
+    Maths: x_bar = z_bar y x^(y-1), y_bar = z_bar z ln x. Where y - 1 is rounded, by d, x_bar is
+        off by the factor x^d; 1 + d ln x puts it back.
     Shapes: x, y broadcast to z; each cotangent is summed over its broadcast axes.
     Residuals: x, y and z.
     Kinks: at base 0: x_bar is 0 for y = 0 (x^0 is constant; JAX: nan), 1 for y = 1 and inf for
@@ -93,8 +94,13 @@ def pow_definition(x: Float[Array, "*#s"], y: Float[Array, "*#s"]) -> Float[Arra
 
 
 def pow_x_bar(z_bar: Array, x: Array, y: Array) -> Array:
+    x, y = widen(x), widen(y)
     less = jnp.where(y == 0, jnp.ones_like(y), y - 1)
-    return z_bar * jnp.where(y == 0, jnp.zeros_like(y), y * jnp.power(x, less))
+    part = less - y  # Knuth's two-sum: what y - 1 loses by its rounding
+    lost = jnp.where(y == 0, jnp.zeros_like(y), (y - (less - part)) - (1 + part))
+    grown = lost * jnp.log(jnp.where(lost == 0, jnp.ones_like(x), jnp.abs(x)))
+    slope = y * jnp.power(x, less) * (1 + grown)
+    return z_bar * jnp.where(y == 0, jnp.zeros_like(y), slope)
 
 
 def pow_y_bar(z_bar: Array, x: Array, y: Array, z: Array) -> Array:

@@ -59,6 +59,15 @@ def test_the_power_at_base_zero(x, y, expected) -> None:
     np.testing.assert_allclose(slopes(pow, x, y), expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("x", "y"), [(4.15701, -15.637887), (7.0, -31.9), (1e-30, -0.0123), (1e30, 1.0001)]
+)
+def test_the_power_is_right_where_its_exponent_less_one_is_rounded(x, y) -> None:
+    base, exponent = (MP.mpf(float(np.float32(number))) for number in (x, y))
+    right = float(exponent * base ** (exponent - 1))  # JAX: off by 63, 24, 18 and 1 roundings
+    assert slopes(pow, x, y)[0] == pytest.approx(right, rel=2.0**-22)
+
+
 def test_the_cube_root_has_the_slope_inf_at_zero() -> None:
     assert slopes(cbrt, 0) == [np.inf]
     x = jnp.array([-27.0, 0.0, 8.0, jnp.inf, -jnp.inf, 1e-30])
