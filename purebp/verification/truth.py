@@ -101,8 +101,9 @@ class Oracle:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """Output, cotangents and Jacobian, in float64 if `chosen` is."""
         wide = all(leaf.dtype == np.float64 for leaf in chosen)
+        run = self._truth_jit if wide else self._rounded_jit
         with enable_x64(wide):
-            y, bars, jacobian = self._truth_jit(chosen, rest, y_bar)
+            y, bars, jacobian = run(chosen, rest, y_bar)
         return flat(y), flat(bars), None if jacobian is None else np.asarray(jacobian, np.float64)
 
     def _noise(self, low: Leaves, rest: Leaves, y_bar: Leaves, rng: np.random.Generator) -> Noise:
@@ -136,16 +137,20 @@ class Oracle:
 
     @cached_property
     def _truth_jit(self) -> Callable[..., Any]:
-        def compute(chosen: Any, rest: Any, y_bar: Any) -> Any:
-            y, pull = jax.vjp(lambda c: self.leaves(c, rest), chosen)
-            given = [bar.astype(leaf.dtype) for bar, leaf in zip(y_bar, y, strict=True)]
-            if not self.has_jacobian:
-                return y, pull(given)[0], None
-            rows = jax.vmap(pull)(_and_unit_cotangents(given))[0]
-            matrix = jnp.concatenate([row.reshape(row.shape[0], -1) for row in rows], axis=1)
-            return y, [matrix[0]], matrix[1:]
+        return jit_once(self._derive)
 
-        return jit_once(compute)
+    @cached_property
+    def _rounded_jit(self) -> Callable[..., Any]:
+        return jax.jit(self._derive)  # its rounding errors depend on how it is compiled
+
+    def _derive(self, chosen: Any, rest: Any, y_bar: Any) -> Any:
+        y, pull = jax.vjp(lambda c: self.leaves(c, rest), chosen)
+        given = [bar.astype(leaf.dtype) for bar, leaf in zip(y_bar, y, strict=True)]
+        if not self.has_jacobian:
+            return y, pull(given)[0], None
+        rows = jax.vmap(pull)(_and_unit_cotangents(given))[0]
+        matrix = jnp.concatenate([row.reshape(row.shape[0], -1) for row in rows], axis=1)
+        return y, [matrix[0]], matrix[1:]
 
     @cached_property
     def _change_jit(self) -> Callable[..., Any]:
