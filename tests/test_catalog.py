@@ -24,9 +24,15 @@ def target_of(name: str) -> Target:
     return make_target(OPS[name])
 
 
+@cache
+def variants_of(name: str) -> tuple[Variant, ...]:
+    return variants(target_of(name))
+
+
 @lru_cache(maxsize=64)  # those of one op or two: each holds compiled programs
 def probe_of(name: str, variant: Variant) -> Probe:
-    return Probe(target_of(name), variant)
+    """The first variant is compiled as users do, the others quickly."""
+    return Probe(target_of(name), variant, quick=variant != variants_of(name)[0])
 
 
 EACH_TIME = [name for name in CHECKS if name not in ONCE]  # they share what was computed
@@ -52,7 +58,7 @@ def test_every_model_passes_every_check_with_all_its_options(name, data):
 @cache
 def must_pass_once(name):
     """The first case of the first variant through the checks that have programs of their own."""
-    probe = probe_of(name, variants(target_of(name))[0])
+    probe = probe_of(name, variants_of(name)[0])
     for check in checks_of(target_of(name)):
         if check in ONCE:
             outcome = CHECKS[check](probe, probe.first)
@@ -62,7 +68,7 @@ def must_pass_once(name):
 
 def must_pass(name, data):
     """One case of each variant (options and shapes) through all checks, for each example."""
-    for variant in variants(target_of(name)):
+    for variant in variants_of(name):
         case = data.draw(cases_of(variant))
         for check in EACH_TIME:
             outcome = CHECKS[check](probe_of(name, variant), case)

@@ -72,10 +72,14 @@ class SixteenBits(NamedTuple):
 
 @dataclass
 class Probe:
-    """One variant of a target: its layout and its compiled functions."""
+    """One variant of a target: its layout and its compiled functions.
+
+    `quick` compiles the pair in float32 as the rest is, fast but not to be fast.
+    """
 
     target: Target
     variant: Variant
+    quick: bool = False
     _kept: dict[Case, Evidence] = field(default_factory=dict[Case, Evidence], init=False)
     _batched: dict[tuple[int | None, ...], Any] = field(
         default_factory=dict[tuple[int | None, ...], Any], init=False
@@ -225,7 +229,7 @@ class Probe:
         def compute(chosen: Any, rest: Any, y_bar: Any) -> Any:
             return self.forward_leaves(chosen, rest), self.pull_leaves(chosen, rest, y_bar)
 
-        return jax.jit(compute)
+        return jit_once(compute) if self.quick else jax.jit(compute)
 
     @cached_property
     def _reference_jit(self) -> Callable[..., Any]:
