@@ -51,16 +51,16 @@ def test_every_op_passes_every_check_with_all_its_options(name, data):
 @given(data=st.data())
 @settings(suppress_health_check=list(HealthCheck), max_examples=2)
 def test_every_model_passes_every_check_with_all_its_options(name, data):
-    must_pass_once(name)
+    must_pass_once(name, besides=("jit",))  # each of its layers is run without jit on its own
     must_pass(name, data)
 
 
 @cache
-def must_pass_once(name):
+def must_pass_once(name, besides=()):
     """The first case of the first variant through the checks that have programs of their own."""
     probe = probe_of(name, variants_of(name)[0])
     for check in checks_of(target_of(name)):
-        if check in ONCE:
+        if check in ONCE and check not in besides:
             outcome = CHECKS[check](probe, probe.first)
             assert not outcome.inconclusive
             assert outcome.failure is None, describe(outcome.failure)

@@ -218,7 +218,8 @@ class Probe:
     def oracle(self) -> Oracle:
         """Autodiff of the reference."""
         tolerance = self.target.tolerance
-        return Oracle(self.reference_leaves, self.output, self.has_jacobian, tolerance)
+        how = tolerance, self.quick
+        return Oracle(self.reference_leaves, self.output, self.has_jacobian, *how)
 
     def pull(self, chosen: Leaves, rest: Leaves, y_bar: Leaves) -> tuple[Any, list[Any]]:
         """(value of the forward rule, cotangents), compiled."""

@@ -53,12 +53,16 @@ class Truth(NamedTuple):
 
 @dataclass(frozen=True)
 class Oracle:
-    """Autodiff of `leaves(chosen, rest) -> floating outputs`, with their shapes in `output`."""
+    """Autodiff of `leaves(chosen, rest) -> floating outputs`, with their shapes in `output`.
+
+    `quick` says how the pair is compiled: rounding errors depend on it, and so does their measure.
+    """
 
     leaves: Callable[[Leaves, Leaves], list[Any]]
     output: list[Any]
     has_jacobian: bool
     tolerance: Tolerance
+    quick: bool = False
 
     def truth(
         self, low: Leaves, rest: Leaves, y_bar: Leaves, rounded: np.ndarray, seed: int
@@ -141,7 +145,7 @@ class Oracle:
 
     @cached_property
     def _rounded_jit(self) -> Callable[..., Any]:
-        return jax.jit(self._derive)  # its rounding errors depend on how it is compiled
+        return jit_once(self._derive) if self.quick else jax.jit(self._derive)
 
     def _derive(self, chosen: Any, rest: Any, y_bar: Any) -> Any:
         y, pull = jax.vjp(lambda c: self.leaves(c, rest), chosen)
