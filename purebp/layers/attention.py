@@ -17,6 +17,7 @@ from purebp.layers.attention_blocks import (
     over_pairs,
     score_scale,
     sees,
+    turned,
 )
 from purebp.layers.attention_check import check_dot_product_attention, example
 from purebp.layers.attention_terms import (
@@ -150,7 +151,7 @@ def dot_product_attention_fwd(
     terms = make_terms(plan, lengths, mask, bias, slopes, key)
     queries = in_blocks(q, plan.blocks[0], plan.heads) * score_scale(scale, q.shape[-1])
     keys, values = (in_blocks(x, plan.blocks[1], plan.heads) for x in (k, v))
-    values = values / (1 - rate)
+    keys, values = turned(keys), values / (1 - rate)
 
     def step(carry: tuple[Array, ...], pair: Pair) -> tuple[tuple[Array, ...], None]:
         y, most, total = carry
@@ -206,26 +207,30 @@ def dot_product_attention_bwd(
     values = values / (1 - rate)
     outer = in_blocks(y_bar, plan.blocks[0], plan.heads) * share
     d = jnp.sum(outer * in_blocks(y, plan.blocks[0], plan.heads), axis=-1, keepdims=True)
+    queries_turned, keys_turned = turned(queries), turned(keys)
+    values_turned, outer_turned = turned(values), turned(outer)
 
     def step(carry: Any, pair: Pair) -> tuple[Any, None]:
-        q_bar, k_bar, v_bar, more = carry
+        q_bar, k_bar_turned, v_bar_turned, more = carry
         i, j = pair
-        s, slope = plan.scores(queries, keys, pair)
+        s, slope = plan.scores(queries, keys_turned, pair)
         p = jnp.exp(add_terms(plan, terms, s, pair) - most[i])
-        p_bar, weights = jnp.matmul(outer[i], jnp.swapaxes(values[j], -1, -2)), p
+        p_bar, weights = jnp.matmul(outer[i], values_turned[j]), p
         if rate:
             drop = kept(plan, key, rate, p, pair)
             p_bar, weights = p_bar * drop, p * drop
         shown_bar = p * (p_bar - d[i])
         s_bar = shown_bar * slope
         q_bar = q_bar.at[i].add(jnp.matmul(s_bar, keys[j]))
-        k_bar = k_bar.at[j].add(jnp.matmul(jnp.swapaxes(s_bar, -1, -2), queries[i]))
-        v_bar = v_bar.at[j].add(jnp.matmul(jnp.swapaxes(weights, -1, -2), outer[i]))
-        return (q_bar, k_bar, v_bar, _add_bars(plan, more, shown_bar, pair)), None
+        k_bar_turned = k_bar_turned.at[j].add(jnp.matmul(queries_turned[i], s_bar))
+        v_bar_turned = v_bar_turned.at[j].add(jnp.matmul(outer_turned[i], weights))
+        more = _add_bars(plan, more, shown_bar, pair)
+        return (q_bar, k_bar_turned, v_bar_turned, more), None
 
-    start = zeros_of(queries), zeros_of(keys), zeros_of(values), _zero_bars(plan, terms)
-    q_bar, k_bar, v_bar, (bias_bar, slopes_bar) = over_pairs(step, start, plan)
-    v_bar = v_bar / (1 - rate)
+    zeros = zeros_of(queries), zeros_of(keys_turned), zeros_of(values_turned)
+    start = *zeros, _zero_bars(plan, terms)
+    q_bar, k_bar_turned, v_bar_turned, (bias_bar, slopes_bar) = over_pairs(step, start, plan)
+    k_bar, v_bar = turned(k_bar_turned), turned(v_bar_turned) / (1 - rate)
     sinks_bar = None
     if sinks is not None:
         pulled = jnp.exp(sink_of_rows(plan, sinks, most.shape[-2]) - most) * d
