@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import Progress
 
 from purebp.errors import OptionError
 from purebp.gates import sigmoid
@@ -20,6 +20,7 @@ from purebp.training.autoencoder import Elbo, TrainedVae, train_vae
 from purebp.training.data import Data, check_batch
 from purebp.training.digits import CLASSES, load_digits
 from purebp.training.plot import Row, plot_images
+from purebp.training.progress import training_progress
 from purebp.training.recipes import AUTOENCODERS, Recipe, make_optimizer
 from purebp.training.settings import Settings, read_settings
 
@@ -111,16 +112,7 @@ def _train(console: Console, settings: Settings, model: Vae, data: Data) -> Trai
         soft_wrap=True,
     )
     console.print("epoch     elbo  reconstruction  divergence  held out  seconds   (nats a digit)")
-    with Progress(
-        TextColumn("training"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("epochs"),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    ) as progress:
+    with training_progress(console, "epochs") as progress:
         task = progress.add_task("training", total=settings.epochs)
         return train_vae(
             model,

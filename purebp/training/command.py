@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import jax
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import Progress
 from rich.table import Table
 
 from purebp.errors import DivergenceError, PurebpError
@@ -23,6 +23,7 @@ from purebp.training.digits import load_digits
 from purebp.training.loop import Epoch, Trained, train
 from purebp.training.options import complain
 from purebp.training.plot import Curve, plot_curves
+from purebp.training.progress import training_progress
 from purebp.training.recipes import AUTOENCODERS, OPTIMIZERS, RECIPES, Recipe, make_optimizer
 from purebp.training.settings import Settings, read_settings
 from purebp.training.text_command import LANGUAGE, add_text_options, check_model, run_text
@@ -140,16 +141,7 @@ def _run(
     )
     console.print(HEADER)
     start = time.perf_counter()
-    with Progress(
-        TextColumn("training"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("epochs"),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    ) as progress:
+    with training_progress(console, "epochs") as progress:
         task = progress.add_task("training", total=settings.epochs)
         trained = train(
             model,

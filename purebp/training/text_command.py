@@ -12,12 +12,13 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import Progress
 
 from purebp.errors import OptionError
 from purebp.models import Model, char_lstm, gpt
 from purebp.training.language import Pass, TrainedText, train_text, zero_state
 from purebp.training.options import check_file, integer, not_negative, positive
+from purebp.training.progress import training_progress
 from purebp.training.recipes import make_optimizer
 from purebp.training.text import VOCABULARY, Advance, Text, as_tokens, load_text, sample
 
@@ -184,16 +185,7 @@ def _train(
     windows = (len(text.train) - 1) // (settings.rows * recipe.steps)
     schedule = make_optimizer(settings.optimizer, settings.learning_rate, windows * settings.passes)
     console.print("pass  loss  held out  seconds   (nats a byte)")
-    with Progress(
-        TextColumn("training"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("windows"),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    ) as progress:
+    with training_progress(console, "windows") as progress:
         task = progress.add_task("training", total=windows * settings.passes)
         return train_text(
             model,
