@@ -11,6 +11,7 @@ here is shipped with purebp: to go unseen, a mistake has to be made twice, in tw
     moves                                 where entries come from, for gates that only move them
     scatters                              updates that meet the entries of an array
     remainder                             the remainder
+    beta                                  the incomplete beta function
     gamma                                 sums of powers, incomplete gamma functions
     bands                                 tridiagonal systems, products of reflections
     steps                                 signs, rounding, the place of the largest

@@ -21,6 +21,7 @@ from purebp.verification.cases import Case, make_args, make_cotangent, variants
 from purebp.verification.target import make_target
 from reference import activations as plain_activations
 from reference import bands as plain_bands
+from reference import beta as plain_beta
 from reference import complex_numbers as plain_complex_numbers
 from reference import eigen_general as plain_eigen_general
 from reference import elementwise as plain_elementwise
@@ -82,6 +83,7 @@ FORWARD: Loops = {
     **plain_complex_numbers.DEFINITIONS,
     **plain_eigen_general.DEFINITIONS,
     **plain_gamma.DEFINITIONS,
+    **plain_beta.DEFINITIONS,
     **moves.DEFINITIONS,
     "identity": np.asarray,
 }

@@ -27,7 +27,7 @@ FLOAT32 = 4
 # temporary ones. The Jacobian would be 409600 of them.
 ARRAYS = 8
 
-ITERATED = {"igamma", "igammac"}  # XLA's series and continued fraction keep 44 arrays
+ITERATED = {"igamma", "igammac", "betainc"}  # XLA's series and continued fraction keep 44 arrays
 ELEMENTWISE = [
     op
     for op in (*GATES, *ACTIVATIONS)

@@ -188,7 +188,7 @@ def test_sharded_weights_on_an_explicit_mesh(op: Op) -> None:
 MODELS = {op.name for op in families()["models"]}
 ALL_SPLIT = {
     *("prelu", "clamp", "where", "gaussian_nll", "dice", "kl_divergence", "igamma", "igammac"),
-    "zeta",
+    *("zeta", "betainc"),
 }
 BATCHED = {
     *("x", "positions", "tokens", "y", "residual", "labels", "logits", "scores", "target"),

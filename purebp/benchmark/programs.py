@@ -101,7 +101,7 @@ def by_torch(case: Case, torch: Any, args: tuple[Any, ...], y_bar: Any) -> Calla
         if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
             return None
         return torch.from_numpy(np.array(leaf)).requires_grad_(
-            bool(jnp.issubdtype(leaf.dtype, jnp.floating))
+            bool(jnp.issubdtype(leaf.dtype, jnp.inexact))
         )
 
     tensors = jax.tree.map(tensor, args)

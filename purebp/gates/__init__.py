@@ -2,6 +2,7 @@
 
 from purebp.gates import (
     arithmetic,
+    beta,
     casting,
     comparison,
     complex_numbers,
@@ -34,6 +35,7 @@ from purebp.gates import (
     windows,
 )
 from purebp.gates.arithmetic import add, div, mul, neg, reciprocal, sqrt, square, sub
+from purebp.gates.beta import betainc
 from purebp.gates.casting import cast, reduce_precision
 from purebp.gates.comparison import abs, clamp, max, min, where
 from purebp.gates.complex_numbers import angle, complex, conj, imag, real
@@ -113,6 +115,7 @@ OPS = (
     *fourier.OPS,
     *power_sums.OPS,
     *gamma.OPS,
+    *beta.OPS,
 )
 
 __all__ = [
@@ -131,6 +134,7 @@ __all__ = [
     "atanh",
     "bessel_i0e",
     "bessel_i1e",
+    "betainc",
     "branch",
     "broadcast_to",
     "cast",

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float, Integer
+from jaxtyping import Array, Float, Inexact, Integer
 
 from purebp.compat import zeros_varying_as
 from purebp.errors import OptionError, PurebpError, ShapeError
@@ -105,8 +105,8 @@ gather = Gate(
 
 
 def take_definition(
-    x: Float[Array, "*s"], indices: Integer[Array, "*batch"], *, axis: int = 0, mode: str = "fill"
-) -> Float[Array, "..."]:
+    x: Inexact[Array, "*s"], indices: Integer[Array, "*batch"], *, axis: int = 0, mode: str = "fill"
+) -> Inexact[Array, "..."]:
     """y = the entries of x at the given indices of one axis.
 
     Maths: x_bar_i = sum of y_bar over the places that read entry i.
@@ -170,8 +170,8 @@ take = Gate(
 
 
 def take_along_axis_definition(
-    x: Float[Array, "*s"], indices: Integer[Array, "*t"], *, axis: int = -1, mode: str = "fill"
-) -> Float[Array, "..."]:
+    x: Inexact[Array, "*s"], indices: Integer[Array, "*t"], *, axis: int = -1, mode: str = "fill"
+) -> Inexact[Array, "..."]:
     """y = for each place the entry of x at its index along one axis.
 
     Maths: x_bar_i = sum of y_bar over the places that read entry i.

@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float, Inexact
+from jaxtyping import Array, Inexact
 
 from purebp.errors import OptionError
 from purebp.gate import Gate
@@ -18,8 +18,8 @@ Places = tuple[int, ...] | None
 
 
 def pad_definition(
-    x: Float[Array, "*s"], value: Float[Array, ""], *, padding: Padding = 1
-) -> Float[Array, "..."]:
+    x: Inexact[Array, "*s"], value: Inexact[Array, ""], *, padding: Padding = 1
+) -> Inexact[Array, "..."]:
     """y = x with entries of one value around it, and between its entries.
 
     Maths: x_bar = y_bar where the entries of x are; value_bar = sum of y_bar elsewhere. (JAX takes

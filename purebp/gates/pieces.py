@@ -5,7 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Inexact
 
 from purebp.errors import ArgumentError, DtypeError, OptionError, ShapeError, in_words
 from purebp.gate import Gate
@@ -16,8 +16,8 @@ Specs = tuple[Spec, ...]
 
 
 def concatenate_definition(
-    xs: tuple[Float[Array, "..."], ...], *, axis: int = 0
-) -> Float[Array, "..."]:
+    xs: tuple[Inexact[Array, "..."], ...], *, axis: int = 0
+) -> Inexact[Array, "..."]:
     """y = the arrays x_1, ..., x_n one after the other along an axis.
 
     Maths: x_i_bar = the part of y_bar that x_i became.
@@ -51,11 +51,11 @@ def check_concatenate(xs: Arrays, *, axis: int) -> None:
 
 
 def _check_arrays(op: str, xs: Arrays) -> int:
-    """The rank of the first array; raise unless there are some, of floating numbers."""
+    """The rank of the first array; raise unless there are some, of floating or complex numbers."""
     if not isinstance(xs, tuple) or not xs or any(not hasattr(x, "dtype") for x in xs):
         raise ArgumentError(f"{op}: xs is {in_words(xs)}, expected a tuple of arrays")
     for index, x in enumerate(xs):
-        if not jnp.issubdtype(x.dtype, jnp.floating):
+        if not jnp.issubdtype(x.dtype, jnp.inexact):
             raise DtypeError(f"{op}: xs[{index}] has dtype {x.dtype}, expected a floating dtype")
     return xs[0].ndim
 
@@ -80,7 +80,9 @@ concatenate = Gate(
 )
 
 
-def stack_definition(xs: tuple[Float[Array, "..."], ...], *, axis: int = 0) -> Float[Array, "..."]:
+def stack_definition(
+    xs: tuple[Inexact[Array, "..."], ...], *, axis: int = 0
+) -> Inexact[Array, "..."]:
     """y = the arrays x_1, ..., x_n along a new axis.
 
     Maths: x_i_bar = y_bar at place i of that axis.
@@ -124,7 +126,9 @@ stack = Gate(
 )
 
 
-def unstack_definition(x: Float[Array, "*s"], *, axis: int = 0) -> tuple[Float[Array, "..."], ...]:
+def unstack_definition(
+    x: Inexact[Array, "*s"], *, axis: int = 0
+) -> tuple[Inexact[Array, "..."], ...]:
     """(y_1, ..., y_n) = the n entries of x along an axis, which they lack.
 
     Maths: x_bar = the y_i_bar along that axis.
@@ -157,8 +161,8 @@ unstack = Gate(
 
 
 def split_definition(
-    x: Float[Array, "*s"], *, sizes: int | tuple[int, ...] = 2, axis: int = 0
-) -> tuple[Float[Array, "..."], ...]:
+    x: Inexact[Array, "*s"], *, sizes: int | tuple[int, ...] = 2, axis: int = 0
+) -> tuple[Inexact[Array, "..."], ...]:
     """(y_1, ..., y_n) = x cut along an axis, into equal parts or parts of given sizes.
 
     Maths: x_bar = the y_i_bar one after the other.

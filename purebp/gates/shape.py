@@ -11,7 +11,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float, Inexact
+from jaxtyping import Array, Inexact
 
 from purebp.errors import OptionError
 from purebp.gate import Gate
@@ -250,7 +250,9 @@ rev = Gate(
 )
 
 
-def tile_definition(x: Float[Array, "*s"], *, reps: tuple[int, ...] = (2,)) -> Float[Array, "..."]:
+def tile_definition(
+    x: Inexact[Array, "*s"], *, reps: tuple[int, ...] = (2,)
+) -> Inexact[Array, "..."]:
     """y = x repeated `reps[i]` times along each axis, one copy after the other.
 
     Maths: x_bar = sum of y_bar over the copies.

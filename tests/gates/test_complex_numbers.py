@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from purebp import gates, linalg
+from purebp import Op, gates, linalg, verify
 from purebp.errors import DtypeError
 from purebp.gates import abs, add, angle, complex, conj, exp, imag, matmul, mul, real, sum, tanh
 
@@ -65,7 +65,7 @@ def test_a_complex_number_is_a_cotangent_of_a_complex_output_only() -> None:
         exp.bwd(exp.fwd(Z)[1], jnp.ones(4))
 
 
-@pytest.mark.parametrize("gate", [tanh, gates.max, gates.cumsum], ids=lambda gate: gate.name)
+@pytest.mark.parametrize("gate", [tanh, gates.max, gates.cummax], ids=lambda gate: gate.name)
 def test_real_gates_refuse_complex_numbers(gate: Any) -> None:
     args = [Z] * len(gate.signature.parameters)
     message = rf"^{gate.name}: x has dtype complex64, expected a floating dtype; pass a real array"
@@ -91,3 +91,21 @@ def test_products_of_complex_matrices_have_no_conjugate() -> None:
         assert [bar.dtype for bar in came] == [jnp.complex64, jnp.float32]
         for bar, want in zip(came, expected, strict=True):
             np.testing.assert_allclose(bar, want, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("op", "args"),
+    [
+        (gates.pad, (Z, Z[0])),
+        (gates.concatenate, ((Z, Z[:2]),)),
+        (gates.stack, ((Z, 2 * Z),)),
+        (gates.unstack, (Z,)),
+        (gates.split, (Z,)),
+        (gates.take, (Z, jnp.array([0, 2, 2, -1]))),
+        (gates.take_along_axis, (Z, jnp.array([0, 2, 2]))),
+    ],
+    ids=lambda value: value.name if isinstance(value, Op) else "",
+)
+def test_gates_that_join_cut_and_pick(op: Op, args: tuple[Any, ...]) -> None:
+    report = verify(op, *args, static={"padding": 1} if op is gates.pad else None, max_examples=1)
+    assert report.verdict == "pass", report

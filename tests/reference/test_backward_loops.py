@@ -5,6 +5,7 @@ import pytest
 
 from reference import (
     activations,
+    beta,
     complex_numbers,
     convolutions,
     eigen_general,
@@ -49,6 +50,7 @@ MODULES = (
     sampled,
     complex_numbers,
     eigen_general,
+    beta,
     gamma,
     *moved_cases.MODULES,
 )
@@ -152,6 +154,7 @@ CASES = [
     *(("polygamma", (positive(2, 3),), {"n": n}) for n in (0, 1, 3)),
     ("zeta", (1 + positive(2, 1), positive(3)), {}),
     *((name, (positive(2, 1), positive(3)), {}) for name in ("igamma", "igammac")),
+    ("betainc", (positive(2, 1), positive(3), 0.5 + 0.45 * np.sin(normal(2, 3))), {}),
     ("pow", (positive(2, 1), normal(3)), {}),
     ("atan2", (normal(2, 1), normal(3)), {}),
     ("clamp", (normal(1) - 0.5, normal(2, 3), 0.5 + normal(2, 1)), {}),
