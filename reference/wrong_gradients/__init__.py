@@ -1,0 +1,75 @@
+"""Real wrong gradients, rebuilt as small layers, each with its right twin.
+
+`LAYERS` lists them, `LEFT_OUT` the bugs that are no layers, each with its reason. The numbers are
+those of a list of bugs in public projects; the code is written anew, from the formulas.
+"""
+
+from reference.wrong_gradients import (
+    attention,
+    broadcasting,
+    complex_numbers,
+    convolutions,
+    elementwise,
+    eps,
+    higher_order,
+    indexing,
+    legendre,
+    loops,
+    losses,
+    lstm_by_hand,
+    matrices,
+    memory,
+    norms,
+    not_finite,
+    packed,
+    points,
+    products,
+    recurrent,
+    reductions,
+    rms_norms,
+    scans,
+    strides,
+    tails,
+    ties,
+    transformations,
+    upstream,
+    windows,
+)
+from reference.wrong_gradients.layer import Layer
+
+LAYERS: tuple[Layer, ...] = (
+    *attention.LAYERS,
+    *broadcasting.LAYERS,
+    *complex_numbers.LAYERS,
+    *convolutions.LAYERS,
+    *elementwise.LAYERS,
+    *eps.LAYERS,
+    *higher_order.LAYERS,
+    *indexing.LAYERS,
+    *legendre.LAYERS,
+    *loops.LAYERS,
+    *losses.LAYERS,
+    *lstm_by_hand.LAYERS,
+    *matrices.LAYERS,
+    *memory.LAYERS,
+    *norms.LAYERS,
+    *not_finite.LAYERS,
+    *packed.LAYERS,
+    *points.LAYERS,
+    *products.LAYERS,
+    *recurrent.LAYERS,
+    *reductions.LAYERS,
+    *rms_norms.LAYERS,
+    *scans.LAYERS,
+    *strides.LAYERS,
+    *tails.LAYERS,
+    *ties.LAYERS,
+    *transformations.LAYERS,
+    *upstream.LAYERS,
+    *windows.LAYERS,
+)
+LEFT_OUT: dict[str, str] = {
+    **indexing.LEFT_OUT,
+    **norms.LEFT_OUT,
+    **ties.LEFT_OUT,
+}
