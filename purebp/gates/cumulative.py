@@ -12,7 +12,7 @@ from typing import Any
 
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, Inexact
+from jaxtyping import Array, Float
 
 from purebp.errors import OptionError, ShapeError
 from purebp.gate import Gate
@@ -24,8 +24,8 @@ SIZES = {"s": ((2, 3), (4,), (3, 2, 2), (1, 5))}
 
 
 def cumsum_definition(
-    x: Inexact[Array, "*s"], *, axis: int = -1, reverse: bool = False
-) -> Inexact[Array, "*s"]:
+    x: Float[Array, "*s"], *, axis: int = -1, reverse: bool = False
+) -> Float[Array, "*s"]:
     """y_i = x_1 + ... + x_i along an axis; from the other end with `reverse`.
 
     Maths: x_bar_k = y_bar_k + ... + y_bar_n: the cumulative sum from the other end.
