@@ -55,14 +55,30 @@ def explicit_sharding(x: object) -> Any:
     return sharding if AxisType.Explicit in sharding.mesh.axis_types else None
 
 
-def is_custom_vjp(target: object) -> bool:
-    """Whether `target` is a function decorated with `jax.custom_vjp`."""
-    return isinstance(target, jax.custom_vjp)
+def is_custom_rule(target: object) -> bool:
+    """Whether a function is decorated with `jax.custom_vjp` or `jax.custom_jvp`."""
+    return isinstance(target, jax.custom_vjp | jax.custom_jvp)
 
 
-def custom_vjp_body(target: object) -> Callable[..., Any]:
-    """The undecorated function under a `jax.custom_vjp`."""
+def custom_rule_body(target: object) -> Callable[..., Any]:
+    """The undecorated function under a custom rule."""
     return cast(Callable[..., Any], getattr(target, "fun"))  # noqa: B009 - not in JAX's stubs
+
+
+def fixed_arguments(target: object) -> tuple[int, ...]:
+    """The places of the arguments that a custom rule takes as they are, without a derivative."""
+    body = inspect.signature(custom_rule_body(target)).parameters
+    by_name = getattr(target, "nondiff_argnames", None) or ()
+    places = {*(getattr(target, "nondiff_argnums", None) or ())}
+    return tuple(sorted(places | {list(body).index(name) for name in by_name}))
+
+
+def scan_counts(params: dict[str, Any]) -> tuple[int, int]:
+    """How many operands of a scan are constants, and how many are carried on."""
+    if "num_consts" in params:
+        return params["num_consts"], params["num_carry"]
+    constants, carried, _ = (len(group) for group in params["ft_in"].unpack())
+    return constants, carried
 
 
 def is_known(x: object) -> bool:

@@ -78,7 +78,7 @@ class Signature(NamedTuple):
 def read_signature(function: Callable[..., Any]) -> Signature:
     """Read the arguments, the options and the array annotations of a function."""
     python = inspect.signature(function)
-    hints = _hints(function)
+    hints = read_hints(function)
     parameters: list[Parameter] = []
     options: dict[str, Any] = {}
     variadic = False
@@ -93,7 +93,8 @@ def read_signature(function: Callable[..., Any]) -> Signature:
     return Signature(tuple(parameters), options, variadic, python)
 
 
-def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+def read_hints(function: Callable[..., Any]) -> dict[str, Any]:
+    """The annotations of a function, as far as they can be read."""
     try:
         return typing.get_type_hints(function)
     except (NameError, TypeError, AttributeError, SyntaxError):

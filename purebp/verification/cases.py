@@ -4,6 +4,7 @@ A variant fixes options and shapes (each one compiles once); a case adds the val
 draws cases, and shrinks them: the first variants, patterns and seeds are the simplest.
 """
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -15,13 +16,17 @@ from hypothesis import strategies as st
 from purebp.errors import PurebpError, TargetError
 from purebp.op import Domain
 from purebp.signature import ArraySpec, Dim, Parameter
+from purebp.verification.given import Given, arguments_like
 from purebp.verification.matrices import MATRICES, matrix_values
+from purebp.verification.shapes import Shapes, other_shapes
 from purebp.verification.target import Target
 from purebp.verification.values import draw_values, vary
 
 PATTERNS = ("normal", "ties", "wide", "tails")
 COTANGENTS = ("normal", "one-hot", "scaled")
 PRIMES = ((2, 3, 5, 7, 4, 6), (3, 2, 4, 5, 7, 3), (1, 1, 1, 1, 1, 1), (4, 4, 4, 4, 4, 4))
+MOST_SHAPES, SHAPES_BY_OPTION = 12, 2
+"""Of a target that is known by an example: shapes at the defaults, and for each other setting."""
 LEADING: tuple[tuple[int, ...], ...] = ((2,), (3, 2), (), (4,))
 
 
@@ -57,6 +62,8 @@ class Case(NamedTuple):
 
 def variants(target: Target) -> tuple[Variant, ...]:
     """The combinations of options and shapes that a target is tried on."""
+    if target.given is not None:
+        return _variants_of_example(target, target.given)
     accepted = list[Variant]()
     reason = ""
     for alternatives in _candidates(target):
@@ -71,22 +78,71 @@ def variants(target: Target) -> tuple[Variant, ...]:
     return tuple(dict.fromkeys(accepted))
 
 
-def cases_of(variant: Variant) -> st.SearchStrategy[Case]:
+def _variants_of_example(target: Target, given: Given) -> tuple[Variant, ...]:
+    """The example's shapes and others, at the defaults; some of them for each other setting."""
+    settings = [tuple(sorted(setting.items())) for setting in _settings(target)]
+    problem = _problem(target, Variant(settings[0], given.shapes))
+    if problem:
+        raise TargetError(f"{target.name}: its function does not run: {problem}")
+
+    def accepts(shapes: Shapes) -> bool:
+        return not _problem(target, Variant(settings[0], shapes))
+
+    def fits(shapes: Shapes) -> bool:
+        return _has_fitting_cotangents(target, Variant(settings[0], shapes))
+
+    shapes = tuple(itertools.islice(other_shapes(given.shapes, accepts, fits), MOST_SHAPES))
+    found = [Variant(settings[0], each) for each in shapes]
+    for setting in settings[1:]:
+        tried = (Variant(setting, each) for each in shapes)
+        accepted = (variant for variant in tried if not _problem(target, variant))
+        found += itertools.islice(accepted, SHAPES_BY_OPTION)
+    return tuple(found)
+
+
+def _has_fitting_cotangents(target: Target, variant: Variant) -> bool:
+    """Whether each cotangent has the shape of its argument."""
+    args = make_args(target, Case(variant, "normal", "normal", 0))
+    settings = dict(variant.settings)
+
+    def pull(*args: Any) -> Any:
+        y = target.reference(settings, *args)
+        return target.pull(settings, args, jax.tree.map(jnp.ones_like, y))[1]
+
+    try:
+        bars = jax.eval_shape(pull, *args)
+    except Exception:  # noqa: BLE001 - it refuses, in its own words
+        return False
+    if len(bars) != len(args):
+        return False
+    pairs = [(bar, arg) for bar, arg in zip(bars, args, strict=True) if bar is not None]
+    return all(jax.tree.map(jnp.shape, bar) == jax.tree.map(jnp.shape, arg) for bar, arg in pairs)
+
+
+def patterns_of(target: Target) -> tuple[str, ...]:
+    """The patterns of values that a target is tried on."""
+    return PATTERNS if target.given is None else target.given.patterns
+
+
+def cases_of(variant: Variant, patterns: tuple[str, ...] = PATTERNS) -> st.SearchStrategy[Case]:
     """Cases of one variant."""
     seeds = st.integers(0, 2**16)
     return st.builds(
-        Case, st.just(variant), st.sampled_from(PATTERNS), st.sampled_from(COTANGENTS), seeds
+        Case, st.just(variant), st.sampled_from(patterns), st.sampled_from(COTANGENTS), seeds
     )
 
 
-def fixed_cases(variant: Variant) -> tuple[Case, ...]:
+def fixed_cases(variant: Variant, patterns: tuple[str, ...] = PATTERNS) -> tuple[Case, ...]:
     """One case for each pattern and each kind of cotangent, so that none is left to chance."""
-    patterns = [Case(variant, pattern, "normal", seed) for seed, pattern in enumerate(PATTERNS)]
-    return (*patterns, *(Case(variant, "normal", kind, 1) for kind in COTANGENTS[1:]))
+    by_pattern = [Case(variant, pattern, "normal", seed) for seed, pattern in enumerate(patterns)]
+    return (*by_pattern, *(Case(variant, "normal", kind, 1) for kind in COTANGENTS[1:]))
 
 
 def make_args(target: Target, case: Case) -> tuple[Any, ...]:
     """The arguments of a case, in float32."""
+    if target.given is not None:
+        shapes = case.variant.shapes or target.given.shapes
+        return arguments_like(target.given, shapes, case.pattern, case.seed)  # type: ignore[reportArgumentType]  # none is left out
     rng = np.random.default_rng(case.seed)
     if case.variant.shapes is None:
         assert target.example is not None

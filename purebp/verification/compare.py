@@ -1,5 +1,6 @@
 """How numbers are compared with an oracle's: entry by entry, in units of the tolerance."""
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -8,13 +9,18 @@ import numpy as np
 
 from purebp.verification.cases import Case
 from purebp.verification.kinks import conventional_jacobian
-from purebp.verification.probe import Hand, Probe
+from purebp.verification.probe import Evidence, Hand, Probe
+from purebp.verification.settle import settle
 
 EPS32 = float(np.finfo(np.float32).eps)
 EPS64 = float(np.finfo(np.float64).eps)
 TINY32 = float(np.finfo(np.float32).tiny)
 TINY64 = float(np.finfo(np.float64).tiny)
 SIXTEEN_BITS = {name: float(jnp.finfo(name).eps) for name in ("bfloat16", "float16")}
+EXTREME = {"tails", "wide", "small", "near constants", "constants"}
+LOST, FAINT = 1e-2, 1e-30
+HUGE = 1e36
+"""Beyond this float32 may overflow on the way."""
 SMALLEST = {
     EPS64: TINY64,
     EPS32: TINY32,
@@ -43,7 +49,8 @@ class Failure(NamedTuple):
 class Outcome(NamedTuple):
     """The worst error in units of the tolerance; the failure if it is above 1; or a note.
 
-    `vacuous`: there was nothing to compare.
+    `vacuous`: there was nothing to compare. `autodiff_wrong`: autodiff has another number, and the
+    function's own slope is the hand-written one.
     """
 
     worst: float = 0.0
@@ -51,6 +58,7 @@ class Outcome(NamedTuple):
     inconclusive: str = ""
     convention: bool = False
     vacuous: bool = False
+    autodiff_wrong: bool = False
 
 
 def failed(check: str, case: Case, message: str) -> Outcome:
@@ -105,21 +113,100 @@ def compare(
     return Outcome(worst, failure)
 
 
+def digits_lost(probe: Probe, case: Case, expected: np.ndarray, eps: float) -> np.ndarray:
+    """What somebody's layer may lose on extreme inputs, where it would need care to keep digits.
+
+    A wrong formula shows on ordinary inputs; on extreme ones the question is whether anything is
+    left of the number. purebp's own ops have to keep their digits everywhere.
+    """
+    size = np.nan_to_num(np.abs(expected), posinf=0.0)
+    if probe.target.given is None or case.pattern == "normal":
+        return 0.0 * size
+    mixed = 0.0
+    if not _is_diagonal(probe, case):
+        much = 1e4 if case.pattern in EXTREME else 64
+        mixed = much * eps * max(_largest(expected), _usual_size(probe, case))
+    return mixed + (LOST * size + FAINT if case.pattern in EXTREME else 0.0 * size)
+
+
+def _largest(numbers: np.ndarray) -> float:
+    return float(np.nan_to_num(np.abs(numbers), posinf=0.0).max(initial=0.0))
+
+
+def _usual_size(probe: Probe, case: Case) -> float:
+    """The size of cotangents on ordinary values, for sums that cancel on special ones."""
+    usual = probe.evidence(probe.first).truth.jacobian
+    if usual is None:
+        return 0.0
+    return _largest(usual) * _largest(probe.evidence(case).y_bar)
+
+
+def _is_diagonal(probe: Probe, case: Case) -> bool:
+    """Whether each output depends on one entry of each argument: nothing is added up."""
+    jacobian = probe.evidence(case).truth.jacobian
+    if jacobian is None:
+        return False
+    sizes = [math.prod(shape) for shape in probe.layout.chosen(probe.layout.shapes)]
+    blocks = np.split(jacobian != 0, np.cumsum(sizes)[:-1], axis=1)
+    return all((block.sum(axis=1) <= 1).all() for block in blocks)
+
+
 def compare_gradient(check: str, probe: Probe, case: Case, hand: Hand, eps: float) -> Outcome:
     """The cotangents against autodiff of the reference, with the conventions at kinks."""
     found = probe.evidence(case)
     oracle, place = f"jax.vjp of {probe.target.reference_name}", probe.layout.place
-    tolerance = allowed(probe, eps, found.truth.scale)
-    outcome = compare(check, oracle, case, place, hand.bars, found.truth.bars, tolerance)
-    if outcome.failure is None:
+    lost = digits_lost(probe, case, found.truth.bars, eps)
+    tolerance = allowed(probe, eps, found.truth.scale) + lost
+    right = within_range(probe, eps, found.truth.bars)
+    outcome = compare(check, oracle, case, place, hand.bars, right, tolerance)
+
+    def against(jacobian: np.ndarray, oracle: str) -> Outcome:
+        expected = within_range(probe, eps, jacobian.T @ found.y_bar)
+        more = allowed(probe, eps, np.abs(jacobian).T @ np.abs(found.y_bar))
+        more = more + digits_lost(probe, case, expected, eps)
+        largest = LOST * _largest(expected) + 1e3 * eps * _largest(found.y_bar)
+        wider = np.where(np.isnan(tolerance), largest, tolerance) + more
+        return compare(check, oracle, case, place, hand.bars, expected, wider)
+
+    return reconsidered(probe, case, outcome, against)
+
+
+def within_range(probe: Probe, eps: float, expected: np.ndarray) -> np.ndarray:
+    """Without the numbers that float32 need not reach in somebody's layer."""
+    if probe.target.given is None or eps == EPS64:
+        return expected
+    return np.where(np.abs(expected) > HUGE, np.nan, expected)
+
+
+def has_holes(found: Evidence) -> bool:
+    """Whether autodiff has no number where the function has one."""
+    finite = np.isfinite(found.truth.y).all()
+    return bool(finite and not np.isfinite(found.truth.bars).all())
+
+
+def reconsidered(
+    probe: Probe, case: Case, outcome: Outcome, against: Callable[[np.ndarray, str], Outcome]
+) -> Outcome:
+    """The outcome, or a better founded one where autodiff is at a kink, has no number or is wrong.
+
+    `against(jacobian, oracle)` compares with another Jacobian.
+    """
+    holes = has_holes(probe.evidence(case))
+    if outcome.failure is None and not holes:
         return outcome
-    lenient = conventional_jacobian(probe, case)
-    if lenient is None:
+    lenient = None if holes else conventional_jacobian(probe, case)
+    if lenient is not None:
+        second = against(lenient, "the gradients nearby")
+        if second.failure is None:
+            return Outcome(second.worst, convention=True)
+    settled = settle(probe, case)
+    if settled is None:
         return outcome
-    expected = lenient.T @ found.y_bar
-    tolerance = tolerance + allowed(probe, eps, np.abs(lenient).T @ np.abs(found.y_bar))
-    second = compare(check, oracle, case, place, hand.bars, expected, tolerance)
-    return outcome if second.failure is not None else Outcome(second.worst, convention=True)
+    third = against(settled.jacobian, "the function's own slopes, in 120 digits")
+    if third.failure is not None:
+        return third
+    wrong = bool(settled.autodiff_wrong.any())
+    return Outcome(third.worst, convention=settled.convention, autodiff_wrong=wrong)
 
 
 def slack(probe: Probe, case: Case) -> np.ndarray:

@@ -33,8 +33,9 @@ def slopes(f: Scalars, x: np.ndarray, indices: np.ndarray, magnitude: float) -> 
     `magnitude` bounds the terms that f adds up, and what f changes by when x changes relatively
     by 1: both times the unit of rounding are its noise.
     """
-    floor = 0.1 * float(np.sqrt(np.mean(x**2))) if x.size else 1.0
-    scale = np.maximum(np.abs(x[indices]), max(floor, 1e-6))
+    finite = x[np.isfinite(x)]
+    floor = 0.1 * float(np.sqrt(np.mean(finite**2))) if finite.size else 1.0
+    scale = np.nan_to_num(np.maximum(np.abs(x[indices]), max(floor, 1e-6)), posinf=1.0)
     ladder = FIRST * scale[:, None] / RATIO ** np.arange(STEPS)[None, :]
     points = [x[None], _shifted(x, indices, ladder), _shifted(x, indices, -ladder)]
     values = f(np.concatenate(points))  # in one go: each number of points is compiled
@@ -44,6 +45,9 @@ def slopes(f: Scalars, x: np.ndarray, indices: np.ndarray, magnitude: float) -> 
     central = (plus - minus) / (up - down)
     noise = 4 * EPS * (magnitude + abs(base)) / ladder
     best, error = _extrapolate(central, noise)
+    # Where a function turns within a step the coarse estimates agree on a wrong number.
+    apart = np.abs(best - central[:, -1])
+    error = np.where(apart > 3 * noise[:, -1], np.maximum(error, apart), error)
     return Slopes(best, error + _kink(plus, minus, base, ladder, noise), magnitude / scale)
 
 

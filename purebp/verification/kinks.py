@@ -26,7 +26,7 @@ def conventional_jacobian(probe: Probe, case: Case) -> np.ndarray | None:
     """
     found = probe.evidence(case)
     exact, hand = found.truth.jacobian, found.hand64.jacobian
-    if exact is None or hand is None or not exact.size:
+    if exact is None or hand is None or not exact.size or probe.target.numpy is not None:
         return None
     chosen = _conventions(probe, case, exact, hand)
     return np.where(chosen, hand, exact) if chosen.any() else None
@@ -40,7 +40,7 @@ def coordinates_at_kinks(probe: Probe, case: Case) -> np.ndarray | None:
     """
     found = probe.evidence(case)
     exact, hand = found.truth.jacobian, found.hand64.jacobian
-    if exact is None or hand is None or not exact.size:
+    if exact is None or hand is None or not exact.size or probe.target.numpy is not None:
         return None
     chosen = _conventions(probe, case, exact, hand)
     return np.asarray(chosen.any(axis=0)) if chosen.any() else None

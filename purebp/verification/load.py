@@ -7,7 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from purebp.compat import is_custom_vjp
+from purebp.compat import is_custom_rule
 from purebp.errors import TargetError
 from purebp.op import Op
 
@@ -74,4 +74,4 @@ def _find_all(path: str, module: ModuleType) -> dict[str, Any]:
 
 
 def _is_target(value: Any) -> bool:
-    return isinstance(value, Op) or is_custom_vjp(value)
+    return isinstance(value, Op) or is_custom_rule(value)

@@ -51,7 +51,7 @@ class Hand(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """What the checks look at, for one case."""
+    """What the checks look at, for one case; `rounded` is the reference in float32."""
 
     case: Case
     chosen: list[Any]
@@ -61,6 +61,7 @@ class Evidence(NamedTuple):
     truth: Truth
     hand32: Hand
     hand64: Hand
+    rounded: np.ndarray
 
 
 class SixteenBits(NamedTuple):
@@ -81,6 +82,7 @@ class Probe:
     variant: Variant
     quick: bool = False
     _kept: dict[Case, Evidence] = field(default_factory=dict[Case, Evidence], init=False)
+    _memory: dict[Any, Any] = field(default_factory=dict[Any, Any], init=False)
     _batched: dict[tuple[int | None, ...], Any] = field(
         default_factory=dict[tuple[int | None, ...], Any], init=False
     )
@@ -165,6 +167,12 @@ class Probe:
             self._kept[case] = self._compute(case)
         return self._kept[case]
 
+    def kept(self, key: Any, compute: Callable[[], Any]) -> Any:
+        """What was computed for a key, or is now."""
+        if key not in self._memory:
+            self._memory[key] = compute()
+        return self._memory[key]
+
     def sixteen_bits(self, case: Case, dtype: str) -> SixteenBits:
         """The pair on the inputs of a case, rounded to a 16-bit dtype.
 
@@ -195,7 +203,8 @@ class Probe:
         rounded = flat(self._reference_jit(chosen, rest))
         truth = self.oracle.truth(chosen, rest, exact, rounded, case.seed + 3)
         truth = truth._replace(scale=self.layout.modulus(truth.scale))
-        return Evidence(case, chosen, rest, flat(exact), flat(exact2), truth, hand32, hand64)
+        bars = flat(exact), flat(exact2)
+        return Evidence(case, chosen, rest, *bars, truth, hand32, hand64, rounded)
 
     def _hand64(self, wide: Leaves, rest: Leaves, y_bar: Leaves, y_bar2: Leaves) -> Hand:
         size = self.output_size
@@ -218,8 +227,8 @@ class Probe:
     def oracle(self) -> Oracle:
         """Autodiff of the reference."""
         tolerance = self.target.tolerance
-        how = tolerance, self.quick
-        return Oracle(self.reference_leaves, self.output, self.has_jacobian, *how)
+        has_jacobian = self.has_jacobian
+        return Oracle(self.reference_leaves, self.output, has_jacobian, tolerance, self.quick)
 
     def pull(self, chosen: Leaves, rest: Leaves, y_bar: Leaves) -> tuple[Any, list[Any]]:
         """(value of the forward rule, cotangents), compiled."""

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from purebp.errors import VerificationError
 from purebp.verification.compare import Failure
+from purebp.verification.diagnosis import Diagnosis
 
 Verdict = Literal["pass", "fail", "inconclusive", "convention", "vacuous", "not run"]
 
@@ -35,6 +36,7 @@ class Report:
     checks: Mapping[str, CheckReport]
     failures: tuple[Failure, ...]
     seed: int | None
+    diagnosis: Diagnosis | None = None
     residual_bytes: int | None = None
     autodiff_bytes: int | None = None
     seconds: float = field(default=0.0, compare=False)
@@ -70,6 +72,8 @@ class Report:
         lines = [
             f"{self.target}: {self.verdict}, {self.passed} of {len(self.checks)} checks passed"
         ]
+        if self.diagnosis is not None:
+            lines.insert(0, f"{self.target}: {self.diagnosis.text}")
         lines += [f"reference: {self.reference}"]
         width = max((len(name) for name in self.checks), default=0)
         for name, check in self.checks.items():
@@ -94,6 +98,7 @@ class Report:
             "reference": self.reference,
             "seed": self.seed,
             "seconds": round(self.seconds, 3),
+            "diagnosis": self.diagnosis._asdict() if self.diagnosis is not None else None,
             "residual_bytes": self.residual_bytes,
             "autodiff_bytes": self.autodiff_bytes,
             "checks": {name: _finite(asdict(check)) for name, check in self.checks.items()},

@@ -14,9 +14,18 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.errors import NoSuchExample
 
 from purebp.errors import PurebpError
-from purebp.verification.cases import Case, cases_of, first_line, fixed_cases, make_args, variants
-from purebp.verification.checks import CHECKS, ONCE, checks_of
+from purebp.verification.cases import (
+    Case,
+    cases_of,
+    first_line,
+    fixed_cases,
+    make_args,
+    patterns_of,
+    variants,
+)
+from purebp.verification.checks import CHECKS, ONCE, checks_of, out_of_range
 from purebp.verification.compare import Failure, Outcome, failed
+from purebp.verification.diagnosis import Diagnosis, in_context, of_a_check
 from purebp.verification.probe import Probe
 from purebp.verification.report import CheckReport, Report, Verdict
 from purebp.verification.target import Target, make_target
@@ -49,10 +58,13 @@ def verify(
 
     Args:
         target: an Op; a `(fwd, bwd)` pair with `fwd(*args) -> (y, residuals)` and
-            `bwd(residuals, y_bar) -> cotangents`; or a `jax.custom_vjp` function.
-        example_args: ordinary arguments. Not needed where annotations or `shapes` say enough.
+            `bwd(residuals, y_bar) -> cotangents`; a `jax.custom_vjp` or `jax.custom_jvp` function;
+            a pair of NumPy functions, `layer_forward(x, ...) -> (out, cache)` and
+            `layer_backward(dout, cache) -> grads`.
+        example_args: ordinary arguments, from which others are made: shapes, values, options.
+            Not needed where annotations or `shapes` say enough.
         reference: the plain function that autodiff differentiates. By default the definition of
-            the Op, the undecorated body of the custom_vjp, or the primal output of fwd.
+            the Op, the undecorated body of the rule, or the primal output of fwd.
         static: keyword-only options: a value, or a list of values to try.
         shapes: axis names for each argument, as in `"b d, d k"`; sizes are varied.
         rtol: allowed relative error of each entry, instead of 8 roundings of (|J|^T |y_bar|).
@@ -81,13 +93,16 @@ def verify(
         tolerance = made.tolerance._replace(rtol=rtol, atol=atol or 0.0)
         made = dataclasses.replace(made, tolerance=tolerance)
     seed = 0 if seed is None else seed
-    runs = _run(made, max_examples or EXAMPLES, seed)
+    with np.errstate(all="ignore"):  # nan and infinity are among the inputs
+        runs = _run(made, max_examples or EXAMPLES, seed)
+    diagnosis = _diagnose(made, runs)
     residual, autodiff = _residual_bytes(made)
     return Report(
         target=made.name,
         reference=made.reference_name,
         checks={name: run.summary() for name, run in runs.items()},
         failures=tuple(run.failure for run in runs.values() if run.failure is not None),
+        diagnosis=diagnosis,
         seed=seed,
         residual_bytes=residual,
         autodiff_bytes=autodiff,
@@ -104,6 +119,7 @@ class _Run:
     undecided: int = 0
     conventions: int = 0
     vacuous: int = 0
+    autodiff_wrong: int = 0
     note: str = ""
     failure: Failure | None = None
     found: tuple[Probe, Case] | None = field(default=None, repr=False)
@@ -115,6 +131,7 @@ class _Run:
             self.note = outcome.inconclusive
         self.conventions += outcome.convention
         self.vacuous += outcome.vacuous
+        self.autodiff_wrong += outcome.autodiff_wrong
         self.worst = max(self.worst, outcome.worst)
         if outcome.failure is not None and self.failure is None:
             self.failure, self.found = outcome.failure, (probe, case)
@@ -132,7 +149,9 @@ class _Run:
         elif self.conventions:
             verdict = "convention"
         note = self.note
-        if self.conventions:
+        if self.autodiff_wrong:
+            note = f"autodiff is wrong on {self.autodiff_wrong}; yours is the function's own slope"
+        elif self.conventions:
             note = f"{self.conventions} at a kink, inside the hull of the nearby gradients"
         elif self.undecided and self.undecided < self.cases:
             note = f"{self.undecided} undecided: {note}"
@@ -146,10 +165,27 @@ def _run(target: Target, examples: int, seed: int) -> dict[str, _Run]:
         if not _contract_holds(probe, runs["contract"]):
             break
         _run_variant(probe, runs, examples, seed, transform=index < TRANSFORMED)
+        if target.given is not None and any(run.found for run in runs.values()):
+            break
     for name, run in runs.items():
         if run.found is not None and name not in ONCE:
             run.failure = _shrink(name, *run.found, seed) or run.failure
     return runs
+
+
+def _diagnose(target: Target, runs: Mapping[str, _Run]) -> Diagnosis | None:
+    """What is most likely wrong, on the first case that failed."""
+    found = {name: run.found for name, run in runs.items() if run.found is not None}
+    if not found:
+        return None
+    for name in ("contract", "buffers", "repeat"):
+        if name in found:
+            return of_a_check(name, runs[name].failure)
+    for name in ("jacobian", "gradient float64", "gradient float32"):
+        if name in found:
+            return in_context(target, *found[name])
+    name = next(iter(found))
+    return of_a_check(name, runs[name].failure)
 
 
 def _contract_holds(probe: Probe, run: _Run) -> bool:
@@ -175,15 +211,18 @@ def _run_variant(
             if name not in ONCE:
                 _run_check(name, probe, case, run)
 
-    for case in fixed_cases(probe.variant):
+    patterns = patterns_of(probe.target)
+    for case in fixed_cases(probe.variant, patterns):
         every_check(case)
-    drawn = hypothesis.given(case=cases_of(probe.variant))(every_check)
+    drawn = hypothesis.given(case=cases_of(probe.variant, patterns))(every_check)
     hypothesis.seed(seed)(settings(QUIET, max_examples=examples)(drawn))()
 
 
 def _run_check(name: str, probe: Probe, case: Case, run: _Run) -> None:
+    if run.failure is not None and probe.target.given is not None:
+        return
     try:
-        outcome = CHECKS[name](probe, case)
+        outcome = out_of_range(name, probe, case) or CHECKS[name](probe, case)
     except PurebpError:
         raise
     except Exception as error:  # noqa: BLE001 - a check that cannot run is a finding, not a crash
@@ -195,11 +234,16 @@ def _shrink(name: str, probe: Probe, case: Case, seed: int) -> Failure | None:
     """The failure on the simplest case of the variant that still fails the same check."""
 
     def fails(candidate: Case) -> bool:
-        return CHECKS[name](probe, candidate).failure is not None
+        if out_of_range(name, probe, candidate) is not None:
+            return False
+        try:
+            return CHECKS[name](probe, candidate).failure is not None
+        except Exception:  # noqa: BLE001 - another finding than the one that is shrunk
+            return False
 
     try:
         smallest = hypothesis.find(
-            cases_of(probe.variant),
+            cases_of(probe.variant, patterns_of(probe.target)),
             fails,
             settings=settings(QUIET, max_examples=SHRINK, phases=[Phase.generate, Phase.shrink]),
             random=random.Random(seed),
@@ -212,6 +256,8 @@ def _shrink(name: str, probe: Probe, case: Case, seed: int) -> Failure | None:
 def _residual_bytes(target: Target) -> tuple[int | None, int | None]:
     """Bytes that the hand-written pair and autodiff save between forward and backward."""
     largest: tuple[int, int] | None = None
+    if target.numpy is not None:
+        return None, None
     for variant in variants(target)[:2]:
         probe = Probe(target, variant)
         args = make_args(target, probe.first)

@@ -121,8 +121,9 @@ class Oracle:
             rounded = bars32 if jacobian32 is None else jacobian32
             exact = bars64 if jacobian64 is None else jacobian64
             hidden = np.where(np.abs(exact) < TINY32, HIDDEN * np.abs(exact), 0.0)
-            value = np.maximum(value, np.abs(y32 - y64))
-            derivative = np.maximum(derivative, hidden + np.abs(rounded - exact))
+            with np.errstate(invalid="ignore"):
+                value = np.maximum(value, np.abs(y32 - y64))
+                derivative = np.maximum(derivative, hidden + np.abs(rounded - exact))
         if self.tolerance.whole:
             value = _pool(np.asarray(value), [leaf.size for leaf in self.output])
         if self.tolerance.pooled:
@@ -169,7 +170,7 @@ def _and_unit_cotangents(y_bar: Leaves) -> list[Any]:
     sizes = [bar.size for bar in y_bar]
     blocks = np.split(np.eye(sum(sizes)), np.cumsum(sizes)[:-1], axis=1)
     return [
-        jnp.concatenate([bar[None], jnp.asarray(block, bar.dtype).reshape(-1, *bar.shape)])
+        jnp.concatenate([bar[None], jnp.asarray(block, bar.dtype).reshape(len(block), *bar.shape)])
         for bar, block in zip(y_bar, blocks, strict=True)
     ]
 

@@ -99,6 +99,20 @@ def other_each_time(res, g):
     return x_bar, w_bar, jax.pure_callback(_count, shape, b_bar, vmap_method="sequential")
 
 
+def constant_weights(res, g):
+    return affine_bwd(jax.lax.stop_gradient(res), g)
+
+
+def affine_forward(x, w, b):
+    return x @ w + b, (x, w)
+
+
+def affine_backward_in_place(dout, cache):
+    x_bar, w_bar, b_bar = affine_bwd(cache, dout)
+    dout *= 2
+    return x_bar, w_bar, b_bar
+
+
 def detached(x, w, b):
     return x @ w + jax.lax.stop_gradient(b)
 
@@ -135,7 +149,9 @@ PLANTED = [
     ("16 bits", (affine_fwd, summed_in_16_bits), affine),
     ("jit", (affine_fwd, other_when_traced), affine),
     ("vmap", (affine_fwd, wrong_when_batched), affine),
+    ("second order", (affine_fwd, constant_weights), affine),
     ("repeat", (affine_fwd, other_each_time), affine),
+    ("buffers", (affine_forward, affine_backward_in_place), None),
 ]
 
 

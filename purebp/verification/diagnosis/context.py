@@ -1,0 +1,103 @@
+"""Where it goes wrong: always, under an option only, at some sizes only, or in another check."""
+
+import re
+
+import numpy as np
+
+from purebp.verification.cases import Case, variants
+from purebp.verification.checks import check_jacobian, out_of_range
+from purebp.verification.compare import Failure
+from purebp.verification.diagnosis.find import diagnose
+from purebp.verification.diagnosis.views import Diagnosis
+from purebp.verification.probe import Probe
+from purebp.verification.target import Target
+
+OTHERS = {
+    "linearity": ("upstream ignored", "the backward pass is not linear in y_bar"),
+    "finite differences": ("wrong formula", "the cotangents are not the slopes of the function"),
+    "16 bits": ("dtype", "wrong in 16 bits, right in 32: sum in float32"),
+    "jit": ("not repeatable", "another gradient without jax.jit than with it"),
+    "vmap": ("batching", "another gradient under jax.vmap than one by one"),
+    "second order": ("second order", "right once, wrong when it is differentiated again"),
+    "repeat": ("not repeatable", "the second call gives another gradient than the first"),
+    "forward": ("wrong formula", "fwd computes something else than the function"),
+}
+VAGUE = {"wrong formula", "overwritten", "term missing", "mask missing", "eps"}
+"""Kinds that say less than that it happens at some sizes only."""
+
+
+PLAIN = ("normal", "wide", "tails")
+"""Where numbers are compared best: without zeros, of both signs."""
+POINTS = {"ties", "zeros", "zero rows", "equal", "nothing", "constants"}
+BROAD = VAGUE | {"scale missing", "transposed", "no gradient", "factor", "sign"}
+"""Kinds that a few special points can look like."""
+
+
+def in_context(target: Target, probe: Probe, case: Case) -> Diagnosis | None:
+    """The diagnosis of a failing case, with the option or the sizes that it takes.
+
+    If plainer values fail too, they say more.
+    """
+    plainer = [case._replace(pattern=pattern, seed=1) for pattern in PLAIN]
+    plain = next((other for other in plainer if _fails(probe, other)), None)
+    case = case if plain is None else plain
+    found = diagnose(probe, case) or _in_low_precision(probe, case)
+    if plain is None and case.pattern in POINTS and found.kind in BROAD:
+        found = Diagnosis("isolated point", f"wrong at special values only: {found.text}")
+    first = variants(target)[0]
+    changed = [
+        f"{key}={value!r}"
+        for (key, value), (_, usual) in zip(
+            case.variant.settings, first.settings or case.variant.settings, strict=False
+        )
+        if value != usual or not first.settings
+    ]
+    if changed:
+        text = f"right at the defaults, wrong with {', '.join(changed)}: {found.text}"
+        return Diagnosis("not finite" if found.kind == "not finite" else "option", text)
+    if case.variant.shapes != first.shapes and found.kind in VAGUE:
+        where = f"wrong at the shapes {list(case.variant.shapes or ())} only"
+        return Diagnosis("size", f"{where}: {found.text}")
+    return found
+
+
+def _in_low_precision(probe: Probe, case: Case) -> Diagnosis:
+    if not probe.has_jacobian:
+        return Diagnosis("wrong formula", "the cotangents are wrong")
+    if case.pattern in PLAIN[1:]:
+        text = f"digits are lost on {case.pattern} values: all of them, in float32 or float64"
+        return Diagnosis("cancellation", text)
+    return Diagnosis("dtype", "right in float64, wrong in float32: something loses its digits")
+
+
+def _kind_of_contract(message: str) -> str:
+    shapes = re.search(r"has shape \(([\d, ]*)\), expected \(([\d, ]*)\)", message)
+    if shapes is not None:
+        got, expected = (tuple(map(int, re.findall(r"\d+", text))) for text in shapes.groups())
+        return "sum missing" if _is_broadcast(got, expected) else "shape"
+    return "dtype" if "has dtype" in message else "shape" if "shape" in message else "contract"
+
+
+def _is_broadcast(got: tuple[int, ...], expected: tuple[int, ...]) -> bool:
+    """Whether a cotangent kept axes over which its argument was broadcast."""
+    try:
+        return got != expected and np.broadcast_shapes(got, expected) == got
+    except ValueError:
+        return False
+
+
+def _fails(probe: Probe, case: Case) -> bool:
+    if out_of_range("jacobian", probe, case) is not None:
+        return False
+    return check_jacobian(probe, case).failure is not None
+
+
+def of_a_check(name: str, failure: Failure | None) -> Diagnosis:
+    """The diagnosis where a check failed that is not about numbers of one case."""
+    message = failure.message if failure is not None else ""
+    if name == "contract":
+        return Diagnosis(_kind_of_contract(message), message)
+    if name == "buffers":
+        return Diagnosis("layout" if "contiguous" in message else "not repeatable", message)
+    kind, text = OTHERS[name]
+    return Diagnosis(kind, f"{text} ({message})" if message else text)

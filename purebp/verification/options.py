@@ -1,0 +1,92 @@
+"""Values to try for the options of somebody's layer, from annotations and defaults."""
+
+import enum
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from purebp.signature import read_hints
+
+TINY = 1e-2
+"""A default below this is an epsilon: a large one shows where it belongs."""
+
+
+class Options(NamedTuple):
+    """Values for each option, its default first; and the options that nobody can guess."""
+
+    values: Mapping[str, tuple[Any, ...]]
+    unexplored: tuple[str, ...]
+
+
+def guess_options(function: Callable[..., Any]) -> Options:
+    """What the keyword-only options of a function may be, from their annotations and defaults."""
+    hints = read_hints(function)
+    values, unexplored = dict[str, tuple[Any, ...]](), list[str]()
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind is not parameter.KEYWORD_ONLY or parameter.default is parameter.empty:
+            continue
+        guessed = alternatives(parameter.default, hints.get(name))
+        if guessed:
+            values[name] = (parameter.default, *guessed)
+        else:
+            unexplored.append(name)
+    return Options(values, tuple(unexplored))
+
+
+def alternatives(default: Any, hint: Any = None) -> tuple[Any, ...]:
+    """Other values of an option; nothing where none is safe."""
+    for kind in _members(hint):
+        if typing.get_origin(kind) is Literal:
+            return _others(default, typing.get_args(kind))
+        if isinstance(kind, type) and issubclass(kind, enum.Enum):
+            return _others(default, tuple(kind))
+    if isinstance(default, enum.Enum):
+        return _others(default, tuple(type(default)))
+    if default is None:
+        kinds = _members(hint)
+        return (1, 2) if int in kinds else (0.3,) if float in kinds else ()
+    if isinstance(default, bool):
+        return (not default,)
+    if isinstance(default, int):
+        return _others(default, (default + 1, default - 1, 2, 3, 0, -1))[:4]
+    if isinstance(default, float):
+        return _other_floats(default)
+    if isinstance(default, tuple) and default and all(type(n) is int for n in default):  # type: ignore[reportUnknownVariableType]  # any tuple may come
+        return _other_tuples(default)  # type: ignore[reportUnknownArgumentType]  # of integers, as just seen
+    return ()
+
+
+def _members(hint: Any) -> tuple[Any, ...]:
+    """The kinds that an annotation allows."""
+    if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
+        return typing.get_args(hint)
+    return (hint,)
+
+
+def _others(default: Any, values: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(dict.fromkeys(value for value in values if value != default))
+
+
+def _other_floats(default: float) -> tuple[float, ...]:
+    if not np.isfinite(default):
+        return (1.0,)
+    if default == 0:
+        return (0.3,)
+    if abs(default) < TINY:
+        return (0.1,)
+    return (0.6 * default, 0.25 * default)
+
+
+def _other_tuples(default: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+    """One entry moved at a time, and all different."""
+    moved = [
+        (*default[:place], default[place] + step, *default[place + 1 :])
+        for place in range(len(default))
+        for step in (1, -1)
+    ]
+    spread = tuple(n + place for place, n in enumerate(default))
+    return _others(default, (spread, *moved))[:4]
