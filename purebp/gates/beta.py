@@ -171,11 +171,6 @@ def _slope(a: Array, b: Array, x: Array, *, in_a: bool) -> Array:
     return jnp.where(_legal(a, b, x), inside, jnp.nan)
 
 
-def betainc_forward(a: Array, b: Array, x: Array) -> Array:
-    # JAX's own has no derivative in a and b, and a second derivative goes through the forward.
-    return betainc_definition(a, b, x)
-
-
 def betainc_a_bar(y_bar: Array, a: Array, b: Array, x: Array) -> Array:
     return y_bar * _slope(*_together(a, b, x), in_a=True)
 
@@ -196,7 +191,6 @@ betainc = Gate(
     betainc_a_bar,
     betainc_b_bar,
     betainc_x_bar,
-    forward=betainc_forward,
     primitive="regularized_incomplete_beta",
     domains={"a": POSITIVE, "b": POSITIVE, "x": between(0, 1)},
     sizes={"s": ((3,), (2, 3), (3,), (3,))},

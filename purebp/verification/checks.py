@@ -1,6 +1,6 @@
 """The checks. Each takes a probe and a case and says what it found; CHECKS is the whole list."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -59,16 +59,7 @@ def check_contract(probe: Probe, case: Case) -> Outcome:
         probe.target.numpy.try_out(probe.settings, probe.layout.join(chosen, rest))
     primal, bars = jax.eval_shape(probe.pull_leaves, chosen, rest, y_bar)
     y = jax.eval_shape(probe.forward_leaves, chosen, rest)
-    wrong = [
-        f"the cotangent of {name} has dtype {bar.dtype}, expected {dtype}, the dtype of {name}"
-        for name, dtype, bar in zip(
-            probe.layout.chosen(probe.layout.names),
-            probe.layout.chosen(probe.layout.dtypes),
-            bars,
-            strict=True,
-        )
-        if bar.dtype != dtype
-    ]
+    wrong = _wrong_dtypes(probe, probe.layout.chosen(probe.layout.dtypes), bars)
     for what, found in (("fwd returns", primal), ("the function returns", y)):
         if [(o.shape, o.dtype) for o in found] != [(o.shape, o.dtype) for o in probe.output]:
             wrong.append(
@@ -91,11 +82,16 @@ def _wrong_in_bfloat16(probe: Probe, *inputs: Any) -> list[str]:
         bars = jax.eval_shape(probe.pull_leaves, low, rest, y_bar)[1]
     except Exception:  # noqa: BLE001 - a layer may not be made for 16 bits
         return []
+    return _wrong_dtypes(probe, [leaf.dtype for leaf in low], bars)
+
+
+def _wrong_dtypes(probe: Probe, expected: Sequence[Any], bars: Sequence[Any]) -> list[str]:
+    """What to say of each cotangent that has not the dtype of its argument."""
     names = probe.layout.chosen(probe.layout.names)
     return [
-        f"the cotangent of {name} has dtype {bar.dtype}, expected bfloat16, the dtype of {name}"
-        for name, bar in zip(names, bars, strict=True)
-        if bar.dtype != jnp.bfloat16
+        f"the cotangent of {name} has dtype {bar.dtype}, expected {dtype}, the dtype of {name}"
+        for name, dtype, bar in zip(names, expected, bars, strict=True)
+        if bar.dtype != dtype
     ]
 
 

@@ -135,8 +135,7 @@ def _moved(leaf: Any, nature: Nature, rng: np.random.Generator) -> Any:
         return jax.random.key(int(rng.integers(2**31)))
     if nature.kind != "real":
         return leaf
-    moved = np.asarray(leaf, np.float64) if not jnp.iscomplexobj(leaf) else np.asarray(leaf)
-    moved = moved + NEAR * nature.size * rng.standard_normal(leaf.shape)
+    step = rng.standard_normal(leaf.shape)
     if jnp.iscomplexobj(leaf):
-        moved = moved + 1j * NEAR * nature.size * rng.standard_normal(leaf.shape)
-    return jnp.asarray(moved, leaf.dtype)
+        step = step + 1j * rng.standard_normal(leaf.shape)
+    return jnp.asarray(np.asarray(leaf) + NEAR * nature.size * step, leaf.dtype)

@@ -24,12 +24,8 @@ def conventional_jacobian(probe: Probe, case: Case) -> np.ndarray | None:
 
     `None` if there is no such entry.
     """
-    found = probe.evidence(case)
-    exact, hand = found.truth.jacobian, found.hand64.jacobian
-    if exact is None or hand is None or not exact.size or probe.target.numpy is not None:
-        return None
-    chosen = _conventions(probe, case, exact, hand)
-    return np.where(chosen, hand, exact) if chosen.any() else None
+    found = _conventions(probe, case)
+    return None if found is None else found[1]
 
 
 def coordinates_at_kinks(probe: Probe, case: Case) -> np.ndarray | None:
@@ -38,16 +34,19 @@ def coordinates_at_kinks(probe: Probe, case: Case) -> np.ndarray | None:
     Two kinks at one point can cancel in a difference quotient: its sides agree there, on a slope
     that is as little the gradient as any other between them.
     """
+    found = _conventions(probe, case)
+    return None if found is None else np.asarray(found[0].any(axis=0))
+
+
+def _conventions(probe: Probe, case: Case) -> tuple[np.ndarray, np.ndarray] | None:
+    """Which entries of the hand-written Jacobian follow a convention, and the Jacobian with them.
+
+    `None` if there is no such entry.
+    """
     found = probe.evidence(case)
     exact, hand = found.truth.jacobian, found.hand64.jacobian
     if exact is None or hand is None or not exact.size or probe.target.numpy is not None:
         return None
-    chosen = _conventions(probe, case, exact, hand)
-    return np.asarray(chosen.any(axis=0)) if chosen.any() else None
-
-
-def _conventions(probe: Probe, case: Case, exact: np.ndarray, hand: np.ndarray) -> np.ndarray:
-    """Which entries of the hand-written Jacobian follow a convention."""
     nearby = np.stack([exact, *_nearby(probe, case)])
     low, high = nearby.min(axis=0), nearby.max(axis=0)
     size = np.abs(nearby).max(axis=(0, 2), initial=0.0)[:, None]
@@ -57,7 +56,8 @@ def _conventions(probe: Probe, case: Case, exact: np.ndarray, hand: np.ndarray) 
     total = np.where(kinked, hand, 0).sum(axis=1)
     totals = np.where(kinked, nearby, 0).sum(axis=2)
     fits = (total >= totals.min(axis=0) - slack[:, 0]) & (total <= totals.max(axis=0) + slack[:, 0])
-    return inside & fits[:, None]
+    chosen = inside & fits[:, None]
+    return (chosen, np.where(chosen, hand, exact)) if chosen.any() else None
 
 
 def _nearby(probe: Probe, case: Case) -> list[np.ndarray]:

@@ -59,11 +59,8 @@ class NumpyPair:
 
     def pull(self, settings: Mapping[str, Any], args: tuple[Any, ...], y_bar: Any) -> Any:
         """(output, cotangents): one for each argument, None for integers."""
-        shapes = tuple(jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x)) for x in args)
-        call = partial(self._cotangents, settings)
-        bars = _called(call, shapes, y_bar, *args)
-        kept = tuple(bar if jnp.issubdtype(bar.dtype, jnp.floating) else None for bar in bars)
-        return self.run(settings, *args), kept
+        bars = _called_for_each(partial(self._cotangents, settings), y_bar, args)
+        return self.run(settings, *args), bars
 
     def try_out(self, settings: Mapping[str, Any], args: tuple[Any, ...]) -> None:
         """Run both functions once, outside of JAX, so that they raise what they raise."""
@@ -81,13 +78,7 @@ class NumpyPair:
             return forward(*args), args
 
         def bwd(args: Any, y_bar: Any) -> Any:
-            shapes = tuple(jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x)) for x in args)
-            call = partial(self._differences, settings)
-            bars = _called(call, shapes, y_bar, *args)
-            return tuple(
-                bar if jnp.issubdtype(x.dtype, jnp.floating) else None
-                for bar, x in zip(bars, args, strict=True)
-            )
+            return _called_for_each(partial(self._differences, settings), y_bar, args)
 
         forward.defvjp(fwd, bwd)
         return forward(*args)
@@ -192,6 +183,13 @@ def _weighted(weights: np.ndarray, jacobian: np.ndarray) -> np.ndarray:
     """y_bar times the Jacobian; what is not known does not count where y_bar is 0."""
     used = weights != 0
     return weights[used] @ jacobian[used]
+
+
+def _called_for_each(function: Function, y_bar: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A callback that returns one cotangent for each argument, None in place of integers'."""
+    shapes = tuple(jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x)) for x in args)
+    bars = _called(function, shapes, y_bar, *args)
+    return tuple(bar if jnp.issubdtype(bar.dtype, jnp.floating) else None for bar in bars)
 
 
 def _called(function: Function, shapes: Any, *args: Any) -> Any:

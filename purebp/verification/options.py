@@ -21,6 +21,11 @@ class Options(NamedTuple):
     values: Mapping[str, tuple[Any, ...]]
     unexplored: tuple[str, ...]
 
+    def given(self, static: Mapping[str, tuple[Any, ...]]) -> "Options":
+        """With the values that somebody named."""
+        left = tuple(name for name in self.unexplored if name not in static)
+        return Options({**self.values, **static}, left)
+
 
 def guess_options(function: Callable[..., Any]) -> Options:
     """What the keyword-only options of a function may be, from their annotations and defaults."""

@@ -38,10 +38,9 @@ def settle(probe: Probe, case: Case) -> Settled | None:
     exact, hand = found.truth.jacobian, found.hand64.jacobian
     if exact is None or hand is None or not exact.size > 0 or exact.shape[1] > COLUMNS:
         return None
-    try:
-        sides = probe.kept(("sides", case), lambda: sides_at(probe, case))
-    except (UnsupportedError, ArithmeticError, KeyError, TypeError, ValueError):
-        return None  # a step that it does not know: autodiff alone has to do
+    sides = probe.kept(("sides", case), lambda: sides_at(probe, case))
+    if sides is None:
+        return None
     settled = judge(sides, exact, hand)
     if all(np.isfinite(leaf).all() for leaf in as_float64(found.chosen)):
         return settled
@@ -50,10 +49,13 @@ def settle(probe: Probe, case: Case) -> Settled | None:
     return settled._replace(jacobian=np.where(excused, hand, settled.jacobian))
 
 
-def sides_at(probe: Probe, case: Case) -> Sides:
-    """The one-sided slopes of the reference."""
+def sides_at(probe: Probe, case: Case) -> Sides | None:
+    """The one-sided slopes of the reference; `None` for a step that is not known."""
     found = probe.evidence(case)
-    return one_sided(probe.reference_leaves, as_float64(found.chosen), found.rest)
+    try:
+        return one_sided(probe.reference_leaves, as_float64(found.chosen), found.rest)
+    except (UnsupportedError, ArithmeticError, KeyError, TypeError, ValueError):
+        return None
 
 
 def judge(sides: Sides, exact: np.ndarray, hand: np.ndarray) -> Settled:

@@ -76,15 +76,13 @@ def make_target(
         made = _from_numpy(NumpyPair(*target), reference, options)
     elif isinstance(target, tuple) and len(target) == 2 and all(callable(f) for f in target):  # type: ignore[reportUnknownArgumentType]  # any tuple may come
         op = Op(target[0], target[1], tolerance=UNKNOWN_CONDITION)
-        guessed = guess_options(target[0])
-        options = {**guessed.values, **options}
-        made = _from_op(op, reference, options, "the primal output of fwd")
-        left = tuple(name for name in guessed.unexplored if name not in options)
-        made = dataclasses.replace(made, unexplored=left)
+        tried = guess_options(target[0]).given(options)
+        made = _from_op(op, reference, tried.values, "the primal output of fwd")
+        made = dataclasses.replace(made, unexplored=tried.unexplored)
     elif is_custom_rule(target):
         examples, fixed = _without_fixed(target, examples)
-        tried = {key: (value, *alternatives(value)) for key, value in fixed.items()}
-        made = _from_rule(target, reference, {**tried, **options})
+        passed = {key: (value, *alternatives(value)) for key, value in fixed.items()}
+        made = _from_rule(target, reference, {**passed, **options})
     else:
         raise TargetError(
             f"cannot verify a {type(target).__name__}: expected a purebp Op, a (fwd, bwd) pair, "
@@ -180,6 +178,7 @@ def _from_numpy(
             return reference(*args, **settings)
         return pair.by_differences(settings, *args)
 
+    tried = pair.options.given(static)
     plain = "finite differences of the forward" if reference is None else "the given reference"
     return Target(
         name=pair.forward.__name__.removesuffix("_forward"),
@@ -189,13 +188,13 @@ def _from_numpy(
         reference=define,
         reference_name=plain,
         parameters=pair.signature.parameters,
-        options={**pair.options.values, **static},
+        options=tried.values,
         defaults={},
         domains={},
         sizes={},
         tolerance=DIFFERENCES if reference is None else UNKNOWN_CONDITION,
         example=None,
-        unexplored=tuple(name for name in pair.options.unexplored if name not in static),
+        unexplored=tried.unexplored,
         numpy=pair,
     )
 
@@ -207,7 +206,7 @@ def _from_rule(
     plain = custom_rule_body(target)
     body = reference or plain
     signature = read_signature(plain)
-    guessed = guess_options(plain)
+    tried = guess_options(plain).given(static)
     fixed = {signature.parameters[place].name: place for place in fixed_arguments(target)}
 
     def arranged(settings: Mapping[str, Any], args: tuple[Any, ...]) -> tuple[list[Any], Any]:
@@ -237,13 +236,13 @@ def _from_rule(
         reference=define,
         reference_name="the undecorated body" if reference is None else "the given reference",
         parameters=tuple(p for p in signature.parameters if p.name not in fixed),
-        options={**guessed.values, **static},
+        options=tried.values,
         defaults={},
         domains={},
         sizes={},
         tolerance=UNKNOWN_CONDITION,
         example=None,
-        unexplored=tuple(name for name in guessed.unexplored if name not in static),
+        unexplored=tried.unexplored,
     )
 
 

@@ -45,12 +45,11 @@ def in_context(target: Target, probe: Probe, case: Case) -> Diagnosis | None:
     if plain is None and case.pattern in POINTS and found.kind in BROAD:
         found = Diagnosis("isolated point", f"wrong at special values only: {found.text}")
     first = variants(target)[0]
+    usual = dict(first.settings)
     changed = [
         f"{key}={value!r}"
-        for (key, value), (_, usual) in zip(
-            case.variant.settings, first.settings or case.variant.settings, strict=False
-        )
-        if value != usual or not first.settings
+        for key, value in case.variant.settings
+        if key not in usual or value != usual[key]
     ]
     if changed:
         text = f"right at the defaults, wrong with {', '.join(changed)}: {found.text}"

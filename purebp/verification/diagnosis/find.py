@@ -1,12 +1,12 @@
 """The rules in their order, and the first that fits."""
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import jax
 import numpy as np
 
-from purebp.compat import enable_x64
+from purebp.compat import enable_x64, jit_once
 from purebp.verification.cases import Case
 from purebp.verification.diagnosis import factors, places, terms, upstream
 from purebp.verification.diagnosis.views import Diagnosis, View, equal, scale_of
@@ -78,14 +78,14 @@ def views(probe: Probe, case: Case) -> Iterator[View]:
     right = exact if settled is None else settled.jacobian
     layout = probe.layout
     names, shapes = layout.chosen(layout.names), layout.chosen(layout.shapes)
-    ends = np.cumsum([int(np.prod(shape, dtype=int)) for shape in shapes])
-    columns = dict(zip(names, np.split(right, ends[:-1], axis=1), strict=True))
+    ends = np.cumsum([math.prod(shape) for shape in shapes])[:-1]
+    columns = dict(zip(names, np.split(right, ends, axis=1), strict=True))
     given = dict(zip(names, as_float64(found.chosen), strict=True))
     pull = puller(probe, case)
-    for index, (name, shape) in enumerate(zip(names, shapes, strict=True)):
-        part = slice(ends[index] - int(np.prod(shape, dtype=int)), ends[index])
+    places = np.split(np.arange(right.shape[1]), ends)
+    for name, shape, part in zip(names, shapes, places, strict=True):
 
-        def pull_part(y_bar: np.ndarray, part: slice = part) -> np.ndarray:
+        def pull_part(y_bar: np.ndarray, part: np.ndarray = part) -> np.ndarray:
             return pull(y_bar)[part]
 
         yield View(
@@ -105,13 +105,14 @@ def views(probe: Probe, case: Case) -> Iterator[View]:
 def puller(probe: Probe, case: Case) -> Callable[[np.ndarray], np.ndarray]:
     """The hand-written pullback in float64, of a flat y_bar."""
     chosen, rest, _ = probe.inputs(case)
-    ends = np.cumsum([int(np.prod(leaf.shape, dtype=int)) for leaf in probe.output])[:-1]
+    ends = np.cumsum([math.prod(leaf.shape) for leaf in probe.output])[:-1]
     wide: Any = widen(chosen)
+    program = jit_once(probe.pull_bars)
 
     def pull(y_bar: np.ndarray) -> np.ndarray:
         parts = np.split(np.asarray(y_bar, np.float64), ends)
         shaped = [part.reshape(leaf.shape) for part, leaf in zip(parts, probe.output, strict=True)]
         with enable_x64(True):
-            return flat(jax.jit(probe.pull_bars)(wide, rest, shaped))
+            return flat(program(wide, rest, shaped))
 
     return pull

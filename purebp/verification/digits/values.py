@@ -12,7 +12,7 @@ import mpmath
 import numpy as np
 
 DIGITS = 120
-MP = mpmath.MPContext()
+MP: Any = mpmath.MPContext()  # mpmath makes most of its functions when it is imported
 MP.dps = DIGITS
 NAN, INF = MP.nan, MP.inf
 
