@@ -18,6 +18,7 @@ from purebp.benchmark.command import add_bench_command
 from purebp.catalog import families, find
 from purebp.errors import OptionError, PurebpError, TargetError, UnknownOpError
 from purebp.training import add_train_command
+from purebp.verification.budget import BUDGETS
 from purebp.verification.load import load_targets
 from purebp.verification.report import Report
 from purebp.verification.run import verify
@@ -72,6 +73,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME=VALUE",
         help="a keyword-only option of a layer; several times to try several values",
     )
+    check.add_argument(
+        "--budget",
+        choices=list(BUDGETS),
+        default="normal",
+        help="how much to try; normal by default",
+    )
     check.add_argument("--max-examples", type=_count, help="inputs drawn for each set of shapes")
     check.add_argument("--seed", type=int, default=0, help="0 by default; fixes every input")
     check.add_argument("--json", action="store_true", help="print the reports as JSON")
@@ -94,7 +101,8 @@ def _verify(args: argparse.Namespace) -> int:
             raise OptionError(f"{option} is for layers in a file; ops know it themselves")
     if not args.targets:
         names = [op.name for group in families().values() for op in group]
-    jobs = [Job(find(name).name, args.max_examples, args.seed) for name in dict.fromkeys(names)]
+    ops = dict.fromkeys(find(name).name for name in names)
+    jobs = [Job(name, args.budget, args.max_examples, args.seed) for name in ops]
     static = _read_static(args.static)
     targets = {key: value for text in files for key, value in load_targets(text).items()}
     reports = _with_progress(jobs, args)
@@ -103,6 +111,7 @@ def _verify(args: argparse.Namespace) -> int:
             target,
             shapes=args.shapes,
             static=static,
+            budget=args.budget,
             max_examples=args.max_examples,
             seed=args.seed,
         )

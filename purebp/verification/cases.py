@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from purebp.errors import PurebpError, TargetError
 from purebp.op import Domain
 from purebp.signature import ArraySpec, Dim, Parameter
+from purebp.verification.budget import NORMAL, Budget
 from purebp.verification.given import Given, arguments_like
 from purebp.verification.matrices import MATRICES, matrix_values
 from purebp.verification.shapes import Shapes, other_shapes
@@ -25,8 +26,6 @@ from purebp.verification.values import draw_values, vary
 PATTERNS = ("normal", "ties", "wide", "tails")
 COTANGENTS = ("normal", "one-hot", "scaled")
 PRIMES = ((2, 3, 5, 7, 4, 6), (3, 2, 4, 5, 7, 3), (1, 1, 1, 1, 1, 1), (4, 4, 4, 4, 4, 4))
-MOST_SHAPES, SHAPES_BY_OPTION = 12, 2
-"""Of a target that is known by an example: shapes at the defaults, and for each other setting."""
 LEADING: tuple[tuple[int, ...], ...] = ((2,), (3, 2), (), (4,))
 
 
@@ -60,10 +59,10 @@ class Case(NamedTuple):
         return f"{settings}{where}, {numbers}{values}, seed {self.seed}"
 
 
-def variants(target: Target) -> tuple[Variant, ...]:
+def variants(target: Target, budget: Budget = NORMAL) -> tuple[Variant, ...]:
     """The combinations of options and shapes that a target is tried on."""
     if target.given is not None:
-        return _variants_of_example(target, target.given)
+        return _variants_of_example(target, target.given, budget)
     accepted = list[Variant]()
     reason = ""
     for alternatives in _candidates(target):
@@ -78,7 +77,7 @@ def variants(target: Target) -> tuple[Variant, ...]:
     return tuple(dict.fromkeys(accepted))
 
 
-def _variants_of_example(target: Target, given: Given) -> tuple[Variant, ...]:
+def _variants_of_example(target: Target, given: Given, budget: Budget) -> tuple[Variant, ...]:
     """The example's shapes and others, at the defaults; some of them for each other setting."""
     settings = [tuple(sorted(setting.items())) for setting in _settings(target)]
     problem = _problem(target, Variant(settings[0], given.shapes))
@@ -91,12 +90,12 @@ def _variants_of_example(target: Target, given: Given) -> tuple[Variant, ...]:
     def fits(shapes: Shapes) -> bool:
         return _has_fitting_cotangents(target, Variant(settings[0], shapes))
 
-    shapes = tuple(itertools.islice(other_shapes(given.shapes, accepts, fits), MOST_SHAPES))
+    shapes = tuple(itertools.islice(other_shapes(given.shapes, accepts, fits), budget.shapes))
     found = [Variant(settings[0], each) for each in shapes]
     for setting in settings[1:]:
         tried = (Variant(setting, each) for each in shapes)
         accepted = (variant for variant in tried if not _problem(target, variant))
-        found += itertools.islice(accepted, SHAPES_BY_OPTION)
+        found += itertools.islice(accepted, budget.shapes_by_option)
     return tuple(found)
 
 

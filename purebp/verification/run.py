@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.errors import NoSuchExample
 
 from purebp.errors import PurebpError
+from purebp.verification.budget import Budget, BudgetName, budget_named
 from purebp.verification.cases import (
     Case,
     cases_of,
@@ -30,8 +31,6 @@ from purebp.verification.probe import Probe
 from purebp.verification.report import CheckReport, Report, Verdict
 from purebp.verification.target import Target, make_target
 
-EXAMPLES = 3
-SHRINK = 30
 NOTHING = "no floating output: there is no derivative to check"
 TRANSFORMED = 1
 """Under jit, vmap and twice: for the first variant."""
@@ -51,6 +50,7 @@ def verify(
     shapes: str | None = None,
     rtol: float | None = None,
     atol: float | None = None,
+    budget: BudgetName = "normal",
     max_examples: int | None = None,
     seed: int | None = None,
 ) -> Report:
@@ -69,8 +69,9 @@ def verify(
         shapes: axis names for each argument, as in `"b d, d k"`; sizes are varied.
         rtol: allowed relative error of each entry, instead of 8 roundings of (|J|^T |y_bar|).
         atol: allowed absolute error of each entry, added to that.
+        budget: how much is tried: "quick", "normal" or "thorough".
         max_examples: inputs drawn for each variant (options and shapes), on top of one for each
-            kind of values; 3 by default.
+            kind of values, instead of the budget's.
         seed: makes a run repeatable; 0 by default.
 
     A complex array counts as two real ones, its parts. As in JAX a cotangent pairs with a change
@@ -93,8 +94,11 @@ def verify(
         tolerance = made.tolerance._replace(rtol=rtol, atol=atol or 0.0)
         made = dataclasses.replace(made, tolerance=tolerance)
     seed = 0 if seed is None else seed
+    amount = budget_named(budget)
+    if max_examples is not None:
+        amount = amount._replace(examples=max_examples)
     with np.errstate(all="ignore"):  # nan and infinity are among the inputs
-        runs = _run(made, max_examples or EXAMPLES, seed)
+        runs = _run(made, amount, seed)
     diagnosis = _diagnose(made, runs)
     residual, autodiff = _residual_bytes(made)
     return Report(
@@ -158,18 +162,18 @@ class _Run:
         return CheckReport(verdict, self.cases, self.worst, note)
 
 
-def _run(target: Target, examples: int, seed: int) -> dict[str, _Run]:
+def _run(target: Target, budget: Budget, seed: int) -> dict[str, _Run]:
     runs = {name: _Run() for name in checks_of(target)}
-    for index, variant in enumerate(variants(target)):
+    for index, variant in enumerate(variants(target, budget)):
         probe = Probe(target, variant)
         if not _contract_holds(probe, runs["contract"]):
             break
-        _run_variant(probe, runs, examples, seed, transform=index < TRANSFORMED)
+        _run_variant(probe, runs, budget.examples, seed, transform=index < TRANSFORMED)
         if target.given is not None and any(run.found for run in runs.values()):
             break
     for name, run in runs.items():
         if run.found is not None and name not in ONCE:
-            run.failure = _shrink(name, *run.found, seed) or run.failure
+            run.failure = _shrink(name, *run.found, budget, seed) or run.failure
     return runs
 
 
@@ -230,7 +234,7 @@ def _run_check(name: str, probe: Probe, case: Case, run: _Run) -> None:
     run.add(probe, case, outcome)
 
 
-def _shrink(name: str, probe: Probe, case: Case, seed: int) -> Failure | None:
+def _shrink(name: str, probe: Probe, case: Case, budget: Budget, seed: int) -> Failure | None:
     """The failure on the simplest case of the variant that still fails the same check."""
 
     def fails(candidate: Case) -> bool:
@@ -245,7 +249,9 @@ def _shrink(name: str, probe: Probe, case: Case, seed: int) -> Failure | None:
         smallest = hypothesis.find(
             cases_of(probe.variant, patterns_of(probe.target)),
             fails,
-            settings=settings(QUIET, max_examples=SHRINK, phases=[Phase.generate, Phase.shrink]),
+            settings=settings(
+                QUIET, max_examples=budget.shrink, phases=[Phase.generate, Phase.shrink]
+            ),
             random=random.Random(seed),
         )
     except NoSuchExample:

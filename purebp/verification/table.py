@@ -10,6 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from purebp.catalog import OPS
+from purebp.verification.budget import BudgetName
 from purebp.verification.report import Report
 from purebp.verification.run import verify
 
@@ -20,13 +21,14 @@ class Job(NamedTuple):
     """One op of the catalogue, and how thoroughly to verify it."""
 
     name: str
+    budget: BudgetName
     max_examples: int | None
     seed: int
 
 
 def run_job(job: Job) -> Report:
     """Verify one op of the catalogue."""
-    return verify(OPS[job.name], max_examples=job.max_examples, seed=job.seed)
+    return verify(OPS[job.name], budget=job.budget, max_examples=job.max_examples, seed=job.seed)
 
 
 def run_jobs(jobs: Sequence[Job], processes: int) -> Iterator[Report]:

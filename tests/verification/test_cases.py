@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 
 from purebp.errors import TargetError
+from purebp.verification.budget import NORMAL
 from purebp.verification.cases import (
     COTANGENTS,
-    MOST_SHAPES,
     PATTERNS,
-    SHAPES_BY_OPTION,
     Case,
     Variant,
     fixed_cases,
@@ -56,14 +55,14 @@ def test_other_shapes_come_at_the_defaults_and_some_for_each_other_setting():
         by_setting.setdefault(variant.settings, []).append(variant.shapes)
     assert len(found) == len(set(found))
     defaults = by_setting.pop(())
-    assert 4 <= len(defaults) <= MOST_SHAPES
+    assert 4 <= len(defaults) <= NORMAL.shapes
     assert set(by_setting) == {
         (("factor", 1.2),),
         (("factor", 0.5),),
         (("transposed", True),),
         (("factor", 0.5), ("transposed", True)),
     }
-    assert all(0 < len(each) <= SHAPES_BY_OPTION for each in by_setting.values())
+    assert all(0 < len(each) <= NORMAL.shapes_by_option for each in by_setting.values())
 
 
 def test_a_setting_meets_only_shapes_that_it_takes():
