@@ -238,14 +238,14 @@ class Op:
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> tuple[tuple[Any, ...], tuple[tuple[str, Any], ...]]:
         names = [parameter.name for parameter in self.signature.parameters]
-        options = {**self.signature.options, **self.settings}
+        options = {**_with_default(self.signature.options), **self.settings}
         for key, value in kwargs.items():
             if key not in names:
                 self._check_option(key)
                 options[key] = value
         named = {key: value for key, value in kwargs.items() if key in names}
         try:
-            bound = self.signature.python.bind(*args, **named)
+            bound = self.signature.python.bind(*args, **named, **options)
         except TypeError as error:
             raise ArgumentError(
                 f"{self.name}: {error}; the arguments are {', '.join(names)}"
@@ -286,6 +286,11 @@ class Op:
         hint = f"; did you mean {close[0]!r}?" if close else ""
         has = ", ".join(known) or "none"
         raise OptionError(f"{self.name} has no option {option!r}{hint} (its options: {has})")
+
+
+def _with_default(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that have a default."""
+    return {key: value for key, value in options.items() if value is not inspect.Parameter.empty}
 
 
 def _primal(forward: Function, *args: Any, **options: Any) -> Any:

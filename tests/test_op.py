@@ -563,3 +563,19 @@ def test_an_option_is_not_taken_by_position_and_an_array_is_not_an_option() -> N
         sum(X, 0)
     with pytest.raises(OptionError, match=r"^power has no option 'w'"):
         power.with_options(w=W)
+
+
+def test_an_option_without_a_default_has_to_be_given():
+    def scaled_fwd(x, *, scale):
+        return scale * x, ()
+
+    def scaled_bwd(residuals, y_bar, *, scale):
+        return (scale * y_bar,)
+
+    op = Op(scaled_fwd, scaled_bwd)
+    assert op(jnp.ones(2), scale=3.0).tolist() == [3.0, 3.0]
+    assert (
+        jax.grad(lambda x: op.with_options(scale=4.0)(x).sum())(jnp.ones(2)).tolist() == [4.0] * 2
+    )
+    with pytest.raises(ArgumentError, match="missing a required argument: 'scale'"):
+        op(jnp.ones(2))

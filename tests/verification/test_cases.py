@@ -102,11 +102,6 @@ def test_static_options_replace_what_was_guessed():
     }
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=TargetError,
-    reason="an option without a default counts as one at its default, and is not passed",
-)
 def test_an_option_without_a_default_that_static_gives_is_passed():
     def scaled_fwd(x, *, scale):
         return scale * x, None
