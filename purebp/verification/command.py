@@ -1,0 +1,166 @@
+"""The command `purebp verify`: all ops, some, or layers in somebody's file."""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from purebp.catalog import families, find
+from purebp.errors import OptionError
+from purebp.verification.budget import BUDGETS
+from purebp.verification.load import load_targets
+from purebp.verification.report import Report
+from purebp.verification.run import verify
+from purebp.verification.table import Job, default_processes, each_report, result_table
+
+OK, WRONG, UNDECIDED = 0, 1, 2
+
+
+def add_verify_command(commands: Any) -> None:
+    """Add `verify` to the commands."""
+    check = commands.add_parser(
+        "verify",
+        help="check hand-written gradients",
+        description="Check hand-written gradients: of all ops, of some, or of a layer of yours.",
+    )
+    check.add_argument(
+        "targets",
+        nargs="*",
+        metavar="TARGET",
+        help="an op (gelu), a layer in a file (layers.py:my_layer), a pair in a file "
+        "(layers.py:my_fwd,my_bwd) or a file (layers.py); all ops by default",
+    )
+    check.add_argument("--shapes", help='axis names of each argument of a layer, as in "b d, d k"')
+    check.add_argument(
+        "--static",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a keyword-only option of a layer; several times to try several values",
+    )
+    check.add_argument(
+        "--budget",
+        choices=list(BUDGETS),
+        default="normal",
+        help="how much to try; normal by default",
+    )
+    check.add_argument("--max-examples", type=_count, help="inputs drawn for each set of shapes")
+    check.add_argument("--seed", type=int, default=0, help="0 by default; fixes every input")
+    check.add_argument("--json", action="store_true", help="print the reports as JSON")
+    check.add_argument(
+        "--jobs", type=_count, default=default_processes(), help="processes; all cores by default"
+    )
+    check.set_defaults(run=run_verify)
+
+
+def run_verify(args: argparse.Namespace) -> int:
+    """Verify, print, and say by the exit status what was found."""
+    files = [target for target in args.targets if _is_file(target)]
+    names = [target for target in args.targets if not _is_file(target)]
+    for option, value in (("--shapes", args.shapes), ("--static", args.static)):
+        if value and not files:
+            raise OptionError(f"{option} is for layers in a file; ops know it themselves")
+    if not args.targets:
+        names = [op.name for group in families().values() for op in group]
+    ops = dict.fromkeys(find(name).name for name in names)
+    jobs = [Job(name, args.budget, args.max_examples, args.seed) for name in ops]
+    static = _read_static(args.static)
+    targets = {key: value for text in files for key, value in load_targets(text).items()}
+    reports = _with_progress(jobs, args)
+    custom = {
+        name: verify(
+            target,
+            shapes=args.shapes,
+            static=static,
+            budget=args.budget,
+            max_examples=args.max_examples,
+            seed=args.seed,
+        )
+        for name, target in targets.items()
+    }
+    every = [*reports.values(), *custom.values()]
+    if args.json:
+        sys.stdout.write(json.dumps([report.to_dict() for report in every], indent=2) + "\n")
+    else:
+        _print(reports, custom)
+    return _status(every)
+
+
+def _with_progress(jobs: list[Job], args: argparse.Namespace) -> dict[str, Report]:
+    if not jobs:
+        return {}
+    columns = (
+        TextColumn("verifying {task.description:<24}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(jobs[0].name, total=len(jobs))
+
+        def tell(report: Report) -> None:
+            progress.update(task, advance=1, description=report.target)
+
+        return each_report(jobs, args.jobs, tell)
+
+
+def _print(reports: Mapping[str, Report], custom: Mapping[str, Report]) -> None:
+    console = Console()
+    if reports:
+        console.print(result_table(_family_names(), reports))
+        for report in reports.values():
+            if not report.ok:
+                console.print(f"\n{escape(str(report))}", soft_wrap=True)
+        good = sum(report.ok for report in reports.values())
+        console.print(
+            f"{good} of {len(reports)} ops are right. worst: the largest error in units of the "
+            "tolerance, 8 roundings of |J|^T |y_bar|. residuals: bytes saved for the backward "
+            "pass, by hand and by jax.vjp."
+        )
+    for report in custom.values():
+        console.print(escape(str(report)), soft_wrap=True)
+
+
+def _status(reports: Sequence[Report]) -> int:
+    verdicts = {report.verdict for report in reports}
+    if "fail" in verdicts:
+        return WRONG
+    return OK if all(report.ok for report in reports) else UNDECIDED
+
+
+def _family_names() -> dict[str, list[str]]:
+    return {family: [op.name for op in ops] for family, ops in families().items()}
+
+
+def _is_file(target: str) -> bool:
+    return ".py" in target or "/" in target
+
+
+def _read_static(texts: Sequence[str]) -> dict[str, Any]:
+    static: dict[str, list[Any]] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise OptionError(f"--static is {text!r}, expected NAME=VALUE, as in stride=2")
+        static.setdefault(name, []).append(_literal(value))
+    return dict(static)
+
+
+def _literal(text: str) -> Any:
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError:
+        return {"True": True, "False": False, "None": None}.get(text, text)
+    return tuple(value) if isinstance(value, list) else value  # type: ignore[reportUnknownArgumentType]  # JSON is untyped
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of 1 or more")
+    return int(text)
