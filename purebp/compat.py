@@ -65,6 +65,16 @@ def custom_rule_body(target: object) -> Callable[..., Any]:
     return cast(Callable[..., Any], getattr(target, "fun"))  # noqa: B009 - not in JAX's stubs
 
 
+def custom_rule(target: object) -> Callable[..., Any]:
+    """The derivative under a custom rule: bwd of `custom_vjp`, the rule of `custom_jvp`.
+
+    The body where the rule was put together by JAX, from one function for each argument.
+    """
+    rule = getattr(target, "bwd", None) or getattr(target, "jvp", None)
+    made = rule is None or getattr(rule, "__module__", "").partition(".")[0] == "jax"
+    return custom_rule_body(target) if made else cast(Callable[..., Any], rule)
+
+
 def fixed_arguments(target: object) -> tuple[int, ...]:
     """The places of the arguments that a custom rule takes as they are, without a derivative."""
     body = inspect.signature(custom_rule_body(target)).parameters

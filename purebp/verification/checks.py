@@ -175,7 +175,7 @@ def _compare_jacobian(
     if outcome.failure is None:
         return outcome
     row = int(error_ratio(*flattened).argmax()) // columns
-    failure = outcome.failure._replace(message=f"derivative of output entry {row}")
+    failure = outcome.failure._replace(message=f"derivative of output entry {row}", output=row)
     return outcome._replace(failure=failure)
 
 

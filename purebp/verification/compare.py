@@ -33,7 +33,10 @@ Place = Callable[[int], tuple[str, tuple[int, ...]]]
 
 
 class Failure(NamedTuple):
-    """One wrong number: where, what was expected, what came."""
+    """One wrong number: where, what was expected, what came.
+
+    `output`: the entry of the output whose derivative it is; `None` for a sum over all of them.
+    """
 
     check: str
     oracle: str
@@ -44,6 +47,7 @@ class Failure(NamedTuple):
     tolerance: float
     case: str
     message: str = ""
+    output: int | None = None
 
 
 class Outcome(NamedTuple):

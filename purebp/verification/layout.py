@@ -21,11 +21,13 @@ class Layout:
 
     A complex array counts as two real ones, its real and its imaginary part. JAX pairs without a
     conjugate, Re(x_bar dx), so that the gradient by these parts is (Re x_bar, -Im x_bar).
-    Everything but `parts`, which counts those of each array, is listed part by part.
+    Everything but `parts`, which counts those of each array, is listed part by part. `paths` lead
+    from the tuple of arguments to the array.
     """
 
     tree: Any
     names: tuple[str, ...]
+    paths: tuple[str, ...]
     shapes: tuple[tuple[int, ...], ...]
     dtypes: tuple[Any, ...]
     differentiable: tuple[bool, ...]
@@ -154,14 +156,15 @@ def layout_of(target: Target, args: tuple[Any, ...]) -> Layout:
     flat, tree = jax.tree_util.tree_flatten_with_path(args)
     arrays = [leaf if isinstance(leaf, jax.Array) else jnp.asarray(leaf) for _, leaf in flat]
     leaves = parts_of(arrays)
-    names = [
-        _name(target, path) + suffix
+    named = [
+        (_name(target, path) + suffix, jax.tree_util.keystr(path) + suffix)
         for (path, _), leaf in zip(flat, arrays, strict=True)
         for suffix in ((".real", ".imag") if is_complex(leaf) else ("",))
     ]
     return Layout(
         tree=tree,
-        names=tuple(names),
+        names=tuple(name for name, _ in named),
+        paths=tuple(path for _, path in named),
         shapes=tuple(tuple(leaf.shape) for leaf in leaves),
         dtypes=tuple(leaf.dtype for leaf in leaves),
         differentiable=tuple(bool(jnp.issubdtype(leaf.dtype, jnp.floating)) for leaf in leaves),

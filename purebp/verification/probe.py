@@ -134,11 +134,14 @@ class Probe:
         return _floating(primal), self.layout.cotangents(bars, chosen)
 
     def _pull(self, args: tuple[Any, ...], y_bar: Leaves) -> tuple[Any, Any]:
+        return self.target.pull(self.settings, args, self.full_cotangent(args, y_bar))
+
+    def full_cotangent(self, args: tuple[Any, ...], y_bar: Leaves) -> Any:
+        """The cotangent of the whole output, of which y_bar holds the floating leaves."""
         y = jax.eval_shape(lambda *a: self.target.forward(self.settings, *a), *args)
         leaves, tree = jax.tree.flatten(y)
         given = iter(y_bar)
-        full = [_cotangent_like(leaf, given) for leaf in leaves]
-        return self.target.pull(self.settings, args, jax.tree.unflatten(tree, full))
+        return jax.tree.unflatten(tree, [_cotangent_like(leaf, given) for leaf in leaves])
 
     @cached_property
     def constant(self) -> np.ndarray:

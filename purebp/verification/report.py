@@ -29,6 +29,9 @@ class Report:
     `ok` is true when every check ran and passed. `verdict` is "fail" as soon as one check fails,
     else "inconclusive" when one could not decide or did not run, else "pass". It is "vacuous" where
     the output has no floating numbers: the cotangents are 0, and no derivative was checked.
+
+    `source`: the backward pass and its line. `reproduction`: a script that shows the failure again.
+    `unexplored`: options of which only the default was tried.
     """
 
     target: str
@@ -37,6 +40,9 @@ class Report:
     failures: tuple[Failure, ...]
     seed: int | None
     diagnosis: Diagnosis | None = None
+    source: str = ""
+    reproduction: str = ""
+    unexplored: tuple[str, ...] = ()
     residual_bytes: int | None = None
     autodiff_bytes: int | None = None
     seconds: float = field(default=0.0, compare=False)
@@ -74,7 +80,12 @@ class Report:
         ]
         if self.diagnosis is not None:
             lines.insert(0, f"{self.target}: {self.diagnosis.text}")
+        if self.source and not self.ok:
+            lines += [f"backward pass: {self.source}"]
         lines += [f"reference: {self.reference}"]
+        if self.unexplored:
+            names = ", ".join(self.unexplored)
+            lines += [f"only the default was tried of: {names} (others: static={{...}})"]
         width = max((len(name) for name in self.checks), default=0)
         for name, check in self.checks.items():
             worst = f"worst error {check.worst:.2g} of the tolerance" if check.cases else ""
@@ -83,6 +94,8 @@ class Report:
             lines.append(f"  {name:<{width}}  {check.verdict:<12}  {check.cases:>4} cases  {text}")
         for failure in self.failures:
             lines += ["", describe(failure)]
+        if self.reproduction:
+            lines += ["", "to see it again:", "", *_indented(self.reproduction)]
         return "\n".join(line.rstrip() for line in lines)
 
     def to_json(self) -> str:
@@ -98,6 +111,9 @@ class Report:
             "reference": self.reference,
             "seed": self.seed,
             "seconds": round(self.seconds, 3),
+            "source": self.source,
+            "reproduction": self.reproduction,
+            "unexplored": list(self.unexplored),
             "diagnosis": self.diagnosis._asdict() if self.diagnosis is not None else None,
             "residual_bytes": self.residual_bytes,
             "autodiff_bytes": self.autodiff_bytes,
@@ -127,6 +143,10 @@ def describe(failure: Failure) -> str:
         f"  on        {failure.case}",
     ]
     return "\n".join(lines)
+
+
+def _indented(text: str) -> list[str]:
+    return [f"    {line}" for line in text.rstrip().splitlines()]
 
 
 def _finite(values: Mapping[str, Any]) -> dict[str, Any]:

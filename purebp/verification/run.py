@@ -1,17 +1,13 @@
 """`purebp.verify`: run every check on every variant of a target, and shrink what fails."""
 
 import dataclasses
-import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import hypothesis
-import jax
 import numpy as np
-from hypothesis import HealthCheck, Phase, settings
-from hypothesis.errors import NoSuchExample
+from hypothesis import settings
 
 from purebp.errors import PurebpError
 from purebp.verification.budget import Budget, BudgetName, budget_named
@@ -20,26 +16,26 @@ from purebp.verification.cases import (
     cases_of,
     first_line,
     fixed_cases,
-    make_args,
     patterns_of,
     variants,
 )
 from purebp.verification.checks import CHECKS, ONCE, checks_of, out_of_range
-from purebp.verification.compare import Failure, Outcome, failed
+from purebp.verification.compare import failed
+from purebp.verification.costs import residual_bytes
 from purebp.verification.diagnosis import Diagnosis, in_context, of_a_check
+from purebp.verification.origin import backward_of, line_of
 from purebp.verification.probe import Probe
-from purebp.verification.report import CheckReport, Report, Verdict
+from purebp.verification.report import Report
+from purebp.verification.reproduce import script
+from purebp.verification.shrink import QUIET, failure_on, shrink
+from purebp.verification.tally import Tally
 from purebp.verification.target import Target, make_target
 
-NOTHING = "no floating output: there is no derivative to check"
 TRANSFORMED = 1
 """Under jit, vmap and twice: for the first variant."""
-QUIET = settings(
-    deadline=None,
-    database=None,
-    suppress_health_check=tuple(HealthCheck),  # type: ignore[reportArgumentType]  # a metaclass
-    phases=[Phase.explicit, Phase.generate],
-)
+NUMBERS = ("jacobian", "gradient float64", "gradient float32")
+TELLING = ("buffers", "repeat", *NUMBERS)
+"""Checks whose failure says most about what is wrong, in this order; then the others."""
 
 
 def verify(
@@ -99,71 +95,31 @@ def verify(
         amount = amount._replace(examples=max_examples)
     with np.errstate(all="ignore"):  # nan and infinity are among the inputs
         runs = _run(made, amount, seed)
-    diagnosis = _diagnose(made, runs)
-    residual, autodiff = _residual_bytes(made)
+        lead = _lead(runs)
+        diagnosis, reproduction = None, ""
+        if lead is not None:
+            diagnosis = _diagnose(made, lead, runs[lead])
+            _shrink(lead, runs, amount, seed)
+            reproduction = _script(runs[lead], f"{made.name}: {diagnosis.text}")
+    kept, kept_by_autodiff = residual_bytes(made)
     return Report(
         target=made.name,
         reference=made.reference_name,
         checks={name: run.summary() for name, run in runs.items()},
         failures=tuple(run.failure for run in runs.values() if run.failure is not None),
         diagnosis=diagnosis,
+        source=line_of(backward_of(made)),
+        reproduction=reproduction,
+        unexplored=made.unexplored,
         seed=seed,
-        residual_bytes=residual,
-        autodiff_bytes=autodiff,
+        residual_bytes=kept,
+        autodiff_bytes=kept_by_autodiff,
         seconds=time.perf_counter() - started,
     )
 
 
-@dataclass
-class _Run:
-    """What one check found over the cases."""
-
-    cases: int = 0
-    worst: float = 0.0
-    undecided: int = 0
-    conventions: int = 0
-    vacuous: int = 0
-    autodiff_wrong: int = 0
-    note: str = ""
-    failure: Failure | None = None
-    found: tuple[Probe, Case] | None = field(default=None, repr=False)
-
-    def add(self, probe: Probe, case: Case, outcome: Outcome) -> None:
-        self.cases += 1
-        if outcome.inconclusive:
-            self.undecided += 1
-            self.note = outcome.inconclusive
-        self.conventions += outcome.convention
-        self.vacuous += outcome.vacuous
-        self.autodiff_wrong += outcome.autodiff_wrong
-        self.worst = max(self.worst, outcome.worst)
-        if outcome.failure is not None and self.failure is None:
-            self.failure, self.found = outcome.failure, (probe, case)
-
-    def summary(self) -> CheckReport:
-        verdict: Verdict = "pass"
-        if self.failure is not None:
-            verdict = "fail"
-        elif not self.cases:
-            verdict = "not run"
-        elif self.vacuous == self.cases:
-            return CheckReport("vacuous", self.cases, self.worst, NOTHING)
-        elif self.undecided == self.cases:
-            verdict = "inconclusive"
-        elif self.conventions:
-            verdict = "convention"
-        note = self.note
-        if self.autodiff_wrong:
-            note = f"autodiff is wrong on {self.autodiff_wrong}; yours is the function's own slope"
-        elif self.conventions:
-            note = f"{self.conventions} at a kink, inside the hull of the nearby gradients"
-        elif self.undecided and self.undecided < self.cases:
-            note = f"{self.undecided} undecided: {note}"
-        return CheckReport(verdict, self.cases, self.worst, note)
-
-
-def _run(target: Target, budget: Budget, seed: int) -> dict[str, _Run]:
-    runs = {name: _Run() for name in checks_of(target)}
+def _run(target: Target, budget: Budget, seed: int) -> dict[str, Tally]:
+    runs = {name: Tally() for name in checks_of(target)}
     for index, variant in enumerate(variants(target, budget)):
         probe = Probe(target, variant)
         if not _contract_holds(probe, runs["contract"]):
@@ -171,28 +127,44 @@ def _run(target: Target, budget: Budget, seed: int) -> dict[str, _Run]:
         _run_variant(probe, runs, budget.examples, seed, transform=index < TRANSFORMED)
         if target.given is not None and any(run.found for run in runs.values()):
             break
-    for name, run in runs.items():
-        if run.found is not None and name not in ONCE:
-            run.failure = _shrink(name, *run.found, budget, seed) or run.failure
     return runs
 
 
-def _diagnose(target: Target, runs: Mapping[str, _Run]) -> Diagnosis | None:
+def _lead(runs: Mapping[str, Tally]) -> str | None:
+    """The failed check that says most; wrong numbers say more than a wrong dtype."""
+    failing = [name for name, run in runs.items() if run.found is not None]
+    contract = runs["contract"].failure
+    if contract is not None and of_a_check("contract", contract).kind != "dtype":
+        return "contract"
+    return next((name for name in (*TELLING, *failing) if name in failing), None)
+
+
+def _diagnose(target: Target, lead: str, run: Tally) -> Diagnosis:
     """What is most likely wrong, on the first case that failed."""
-    found = {name: run.found for name, run in runs.items() if run.found is not None}
-    if not found:
-        return None
-    for name in ("contract", "buffers", "repeat"):
-        if name in found:
-            return of_a_check(name, runs[name].failure)
-    for name in ("jacobian", "gradient float64", "gradient float32"):
-        if name in found:
-            return in_context(target, *found[name])
-    name = next(iter(found))
-    return of_a_check(name, runs[name].failure)
+    if lead in NUMBERS and run.found is not None:
+        return in_context(target, *run.found)
+    return of_a_check(lead, run.failure)
 
 
-def _contract_holds(probe: Probe, run: _Run) -> bool:
+def _shrink(lead: str, runs: Mapping[str, Tally], budget: Budget, seed: int) -> None:
+    """Put the smallest failing case in the place of the first, for all checks that fail on it."""
+    found = runs[lead].found
+    smallest = None if lead in ONCE or found is None else shrink(lead, *found, budget, seed)
+    if smallest is None:
+        return
+    for name, run in runs.items():
+        failure = None if run.found is None or name in ONCE else failure_on(name, *smallest)
+        if failure is not None:
+            run.failure, run.found = failure, smallest
+
+
+def _script(run: Tally, headline: str) -> str:
+    if run.found is None or run.failure is None:
+        return ""
+    return script(*run.found, run.failure, headline)
+
+
+def _contract_holds(probe: Probe, run: Tally) -> bool:
     try:
         outcome = CHECKS["contract"](probe, probe.first)
     except Exception as error:  # noqa: BLE001 - whatever a custom backward pass raises is a finding
@@ -204,7 +176,7 @@ def _contract_holds(probe: Probe, run: _Run) -> bool:
 
 
 def _run_variant(
-    probe: Probe, runs: dict[str, _Run], examples: int, seed: int, *, transform: bool
+    probe: Probe, runs: dict[str, Tally], examples: int, seed: int, *, transform: bool
 ) -> None:
     once = [name for name in runs if name in ONCE and name != "contract"]
     for name in once if transform else ():
@@ -222,7 +194,7 @@ def _run_variant(
     hypothesis.seed(seed)(settings(QUIET, max_examples=examples)(drawn))()
 
 
-def _run_check(name: str, probe: Probe, case: Case, run: _Run) -> None:
+def _run_check(name: str, probe: Probe, case: Case, run: Tally) -> None:
     if run.failure is not None and probe.target.given is not None:
         return
     try:
@@ -232,61 +204,3 @@ def _run_check(name: str, probe: Probe, case: Case, run: _Run) -> None:
     except Exception as error:  # noqa: BLE001 - a check that cannot run is a finding, not a crash
         outcome = failed(name, case, f"raised {type(error).__name__}: {first_line(error)}")
     run.add(probe, case, outcome)
-
-
-def _shrink(name: str, probe: Probe, case: Case, budget: Budget, seed: int) -> Failure | None:
-    """The failure on the simplest case of the variant that still fails the same check."""
-
-    def fails(candidate: Case) -> bool:
-        if out_of_range(name, probe, candidate) is not None:
-            return False
-        try:
-            return CHECKS[name](probe, candidate).failure is not None
-        except Exception:  # noqa: BLE001 - another finding than the one that is shrunk
-            return False
-
-    try:
-        smallest = hypothesis.find(
-            cases_of(probe.variant, patterns_of(probe.target)),
-            fails,
-            settings=settings(
-                QUIET, max_examples=budget.shrink, phases=[Phase.generate, Phase.shrink]
-            ),
-            random=random.Random(seed),
-        )
-    except NoSuchExample:
-        return None
-    return CHECKS[name](probe, smallest).failure
-
-
-def _residual_bytes(target: Target) -> tuple[int | None, int | None]:
-    """Bytes that the hand-written pair and autodiff save between forward and backward."""
-    largest: tuple[int, int] | None = None
-    if target.numpy is not None:
-        return None, None
-    for variant in variants(target)[:2]:
-        probe = Probe(target, variant)
-        args = make_args(target, probe.first)
-        chosen, rest = probe.layout.split(args)
-        autodiff = jax.eval_shape(
-            lambda c, p=probe, r=rest: jax.vjp(lambda c: p.reference_leaves(c, r), c)[1], chosen
-        )
-        hand = jax.eval_shape(lambda c, p=probe, r=rest: _saved(p, c, r), chosen)
-        pair = (_bytes(hand), _bytes(autodiff))
-        largest = pair if largest is None else max(largest, pair, key=sum)
-    return largest if largest is not None else (None, None)
-
-
-def _saved(probe: Probe, chosen: Any, rest: Any) -> Any:
-    target = probe.target
-    if target.save is not None:
-        return target.save(probe.settings, *probe.layout.join(chosen, rest))
-    return jax.vjp(lambda c: probe.forward_leaves(c, rest), chosen)[1]
-
-
-def _bytes(tree: Any) -> int:
-    return sum(
-        int(np.prod(leaf.shape, dtype=int)) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree)
-    )
-
-    return str(jax.tree.map(np.shape, arg))

@@ -230,7 +230,7 @@ def _from_rule(
 
     return Target(
         name=getattr(target, "__name__", "custom rule"),
-        source=inspect.unwrap(plain),
+        source=target,
         forward=forward,
         pull=pull,
         reference=define,

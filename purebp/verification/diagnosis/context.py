@@ -33,7 +33,7 @@ BROAD = VAGUE | {"scale missing", "transposed", "no gradient", "factor", "sign"}
 """Kinds that a few special points can look like."""
 
 
-def in_context(target: Target, probe: Probe, case: Case) -> Diagnosis | None:
+def in_context(target: Target, probe: Probe, case: Case) -> Diagnosis:
     """The diagnosis of a failing case, with the option or the sizes that it takes.
 
     If plainer values fail too, they say more.

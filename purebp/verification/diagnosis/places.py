@@ -96,6 +96,10 @@ def rows_mixed(view: View) -> Diagnosis | None:
     )
 
 
+def _count(off: np.ndarray) -> str:
+    return f"{int(off.sum())} of {off.size} entries"
+
+
 def zeros_missing(view: View) -> Diagnosis | None:
     """W has numbers where J is 0, and is right elsewhere."""
     off = differs(view.wrong, view.right)
@@ -104,8 +108,8 @@ def zeros_missing(view: View) -> Diagnosis | None:
         return None
     return Diagnosis(
         "mask missing",
-        f"{int(off.sum())} entries of the Jacobian of {view.name} are not 0 and should be: a mask "
-        "or a condition of the forward is missing in the backward",
+        f"{_count(off)} of the Jacobian of {view.name} are not 0 but should be: a mask or a "
+        "condition of the forward is missing in the backward",
     )
 
 
@@ -124,7 +128,7 @@ def entries_missing(view: View) -> Diagnosis | None:
         what = ": a cross term is missing, or entries are overwritten instead of added"
     return Diagnosis(
         "overwritten",
-        f"{int(off.sum())} entries of the Jacobian of {view.name} are 0 and should not be{what}",
+        f"{_count(off)} of the Jacobian of {view.name} are 0 but should not be{what}",
     )
 
 

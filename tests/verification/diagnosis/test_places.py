@@ -143,7 +143,7 @@ def test_a_mask_that_is_missing_is_named():
     found = zeros_missing(view(LOWER, np.ones((5, 5))))
     assert found is not None
     assert found.kind == "mask missing"
-    assert "10 entries of the Jacobian of x" in found.text
+    assert "10 of 25 entries of the Jacobian of x" in found.text
     assert zeros_missing(view(LOWER, 1 + np.ones((5, 5)))) is None
 
 

@@ -1,0 +1,267 @@
+"""A script that shows a failure again, as it stands."""
+
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from purebp.catalog import OPS
+from purebp.compat import custom_rule_body, enable_x64, fixed_arguments, is_custom_rule
+from purebp.op import Op
+from purebp.signature import read_signature
+from purebp.verification.cases import Case
+from purebp.verification.compare import Failure
+from purebp.verification.layout import widen
+from purebp.verification.natures import is_key
+from purebp.verification.origin import Import, import_of
+from purebp.verification.probe import Probe
+from purebp.verification.target import Target
+
+MOST = 2000
+"""Numbers that a script writes out, at most."""
+WIDE = {"jacobian", "gradient float64", "finite differences"}
+"""Checks of single numbers in float64."""
+NUMBERS = WIDE | {"gradient float32"}
+
+
+class UnwritableError(Exception):
+    """There is no script, and why."""
+
+
+class _Call(NamedTuple):
+    """The lines that import a layer, and that set `bars` from the arguments and y_bar."""
+
+    imports: list[str]
+    lines: list[str]
+
+
+def script(probe: Probe, case: Case, failure: Failure, headline: str) -> str:
+    """The script; a comment that says why there is none where that is so."""
+    try:
+        if failure.check in NUMBERS and failure.argument:
+            return _of_a_number(probe, case, failure, headline)
+        return _of_a_check(probe, case, failure, headline)
+    except UnwritableError as reason:
+        return f"# no script: {reason}\n"
+
+
+def _of_a_number(probe: Probe, case: Case, failure: Failure, headline: str) -> str:
+    """Run the hand-written backward pass, and compare one number with the expected one."""
+    target = probe.target
+    wide = failure.check in WIDE
+    args, y_bar = _inputs(probe, case, failure, wide=wide)
+    names = _names(target, args)
+    call = _call(target, probe.settings, names)
+    place = _place(probe, failure)
+    sign = "-" if place.endswith(".imag") else ""
+    entry = f"[{', '.join(map(str, failure.element))}]" if failure.element else ""
+    lines = [
+        *_header(headline, [*call.imports, "import jax", "import jax.numpy as jnp"]),
+        *(['jax.config.update("jax_enable_x64", True)', ""] if wide else []),
+        *map(_assigned, (*names, "y_bar"), (*args, y_bar)),
+        "",
+        *call.lines,
+        f"got = {sign}bars{place}{entry}",
+        f"expected = {_number(failure.expected)}  # {failure.oracle}",
+        f'print("{failure.argument}_bar{entry}: got", got, "expected", expected)',
+        f"assert abs(got - expected) <= {_number(failure.tolerance)}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _of_a_check(probe: Probe, case: Case, failure: Failure, headline: str) -> str:
+    """Verify the layer again on these very inputs."""
+    target = probe.target
+    args, _ = _inputs(probe, case, failure, wide=False)
+    names = _names(target, args)
+    imports, layer = _layer(target)
+    static = f"static={probe.settings!r}, " if probe.settings else ""
+    call = ", ".join([layer, *names, f'{static}budget="quick"'])
+    lines = [
+        *_header(headline, [*imports, "import jax", "import jax.numpy as jnp", "import purebp"]),
+        *map(_assigned, names, args),
+        f"purebp.verify({call}).raise_if_failed()",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _header(headline: str, imports: Sequence[str]) -> list[str]:
+    """The docstring and the imports; the folder of the layer comes first on the path."""
+    folders = [line for line in imports if line.startswith("sys.")]
+    modules = sorted({line for line in imports if not line.startswith("sys.")})
+    plain = [line for line in modules if line.startswith("import")]
+    named = [line for line in modules if not line.startswith("import")]
+    text = headline.replace("\\", "\\\\").replace('"""', "'''")
+    return [
+        f'"""{text}"""',
+        "",
+        *(["import sys", ""] if folders else []),
+        *folders,
+        *plain,
+        *named,
+        "",
+    ]
+
+
+def _inputs(probe: Probe, case: Case, failure: Failure, *, wide: bool) -> tuple[Any, Any]:
+    """The arguments and the cotangent of the number that is wrong."""
+    chosen, rest, y_bar = probe.inputs(case)
+    if failure.output is not None:
+        flat = np.zeros(probe.output_size)
+        flat[failure.output] = 1.0
+        ends = np.cumsum([bar.size for bar in y_bar])[:-1]
+        parts = zip(np.split(flat, ends), y_bar, strict=True)
+        y_bar = [part.reshape(bar.shape).astype(bar.dtype) for part, bar in parts]
+    entries = sum(leaf.size for leaf in (*chosen, *rest, *y_bar))
+    if entries > MOST:
+        raise UnwritableError(f"the inputs have {entries} numbers")
+    if wide:
+        chosen, y_bar = widen(chosen), widen(y_bar)
+    with enable_x64(wide):
+        args = probe.layout.join(chosen, rest)
+        return args, probe.full_cotangent(args, y_bar)
+
+
+def _names(target: Target, args: Sequence[Any]) -> list[str]:
+    names = [target.argument_name(k) for k in range(len(args))]
+    return [name if name.isidentifier() else f"x{k}" for k, name in enumerate(names)]
+
+
+def _place(probe: Probe, failure: Failure) -> str:
+    """The way from the tuple of cotangents to the array that is wrong."""
+    layout = probe.layout
+    path = layout.paths[layout.names.index(failure.argument)]
+    if probe.target.numpy is None:
+        return path
+    return f"[{layout.chosen(layout.names).index(failure.argument)}]"
+
+
+def _call(target: Target, settings: Mapping[str, Any], names: Sequence[str]) -> _Call:
+    imports, layer = _layer(target)
+    options = [f"{key}={value!r}" for key, value in settings.items()]
+    if target.numpy is not None:
+        forward, backward = layer.strip("()").split(", ")
+        return _Call(
+            imports,
+            [
+                f"out, cache = {forward}({', '.join([*map(_numpy, names), *options])})",
+                f"bars = {backward}(jax.device_get(y_bar), cache)",
+                "bars = bars if isinstance(bars, tuple | list) else (bars,)",
+            ],
+        )
+    if is_custom_rule(target.source):
+        return _Call(imports, _of_a_rule(target, settings, layer, names))
+    op = layer if not layer.startswith("(") else f"Op{layer}"
+    more = [] if op == layer else ["from purebp import Op"]
+    return _Call(
+        [*imports, *more],
+        [
+            f"op = {op}",
+            f"y, residuals = op.fwd({', '.join([*names, *options])})",
+            "bars = op.bwd(residuals, y_bar)",
+        ],
+    )
+
+
+def _of_a_rule(
+    target: Target, settings: Mapping[str, Any], layer: str, names: Sequence[str]
+) -> list[str]:
+    """Through `jax.vjp`; what has no derivative is passed as it is, in its place."""
+    parameters = read_signature(custom_rule_body(target.source)).parameters
+    fixed = {parameters[place].name: place for place in fixed_arguments(target.source)}
+    given = list(names)
+    for name, place in sorted(fixed.items(), key=lambda item: item[1]):
+        given.insert(place, repr(settings[name]))
+    given += [f"{key}={value!r}" for key, value in settings.items() if key not in fixed]
+    return [
+        f"def function({', '.join(names)}):",
+        f"    return {layer}({', '.join(given)})",
+        "",
+        f"y, pullback = jax.vjp(function, {', '.join(names)})",
+        "bars = pullback(y_bar)",
+    ]
+
+
+def _numpy(name: str) -> str:
+    return f"jax.device_get({name})"
+
+
+def _layer(target: Target) -> tuple[list[str], str]:
+    """The import lines of a layer, and what it is called then."""
+    source = target.source
+    if target.numpy is not None:
+        functions = [target.numpy.forward, target.numpy.backward]
+        found = [import_of(function, function) for function in functions]
+    elif isinstance(source, Op):
+        if OPS.get(source.name) is source:
+            return ["from purebp.catalog import OPS"], f"OPS[{source.name!r}]"
+        whole = import_of(source, source.forward)
+        functions = [source] if whole else [source.forward, source.backward]
+        found = [whole] if whole else [import_of(function, function) for function in functions]
+    else:
+        functions = [source]
+        found = [import_of(source, source)]
+    known = [each for each in found if each is not None]
+    if len(known) < len(found):
+        missing = next(f for f, each in zip(functions, found, strict=True) if each is None)
+        name = getattr(missing, "__name__", "the layer")
+        raise UnwritableError(f"{name} cannot be imported: it is not at the top level of a file")
+    layer = known[0].name if len(known) == 1 else f"({known[0].name}, {known[1].name})"
+    return _import_lines(known), layer
+
+
+def _import_lines(found: Sequence[Import]) -> list[str]:
+    folders = [f"sys.path.insert(0, {each.folder!r})" for each in found]
+    names: dict[str, list[str]] = {}
+    for each in found:
+        names.setdefault(each.module, []).append(each.name)
+    imports = [
+        f"from {module} import {', '.join(sorted(named))}" for module, named in names.items()
+    ]
+    return [*dict.fromkeys(folders), *imports]
+
+
+def _assigned(name: str, value: Any) -> str:
+    text = f"{name} = {_written(value)}"
+    return text.replace("\n", "\n    ")
+
+
+def _written(value: Any) -> str:
+    """An argument as Python code."""
+    if value is None:
+        return "None"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key!r}: {_written(each)}" for key, each in value.items()) + "}"  # type: ignore[reportUnknownVariableType]  # any tree may come
+    if type(value) in {tuple, list}:
+        parts = ", ".join(map(_written, value))
+        return f"[{parts}]" if isinstance(value, list) else f"({parts},)"
+    if not hasattr(value, "dtype"):
+        raise UnwritableError(f"an argument is a {type(value).__name__}")
+    if is_key(value):
+        return f"jax.random.wrap_key_data({_written(jax.random.key_data(value))})"
+    return _array(value)
+
+
+def _array(value: Any) -> str:
+    if value.dtype == jax.dtypes.float0:
+        return f"jax.numpy.zeros({value.shape}, jax.dtypes.float0)"
+    dtype = jnp.dtype(value.dtype).name
+    exact = np.asarray(value)
+    if dtype in {"bfloat16", "float16"}:
+        exact = exact.astype(np.float32)
+    if not exact.size:
+        return f'jnp.zeros({exact.shape}, "{dtype}")'
+    text = np.array2string(
+        exact, separator=", ", threshold=sys.maxsize, floatmode="unique", max_line_width=90
+    )
+    text = text.replace("nan", "jnp.nan").replace("inf", "jnp.inf")
+    rows = text if "\n" not in text else f"\n{text}"
+    return f'jnp.array({rows}, "{dtype}")'
+
+
+def _number(value: float) -> str:
+    return repr(value) if math.isfinite(value) else f'float("{value}")'
