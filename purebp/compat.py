@@ -1,6 +1,7 @@
 """Everything that depends on the version of JAX, in one place."""
 
 import inspect
+import re
 from collections.abc import Callable
 from functools import cache
 from typing import Any, cast
@@ -9,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.core import Tracer
+from jax.extend.core import ClosedJaxpr
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 enable_x64 = jax.enable_x64
@@ -81,6 +83,26 @@ def fixed_arguments(target: object) -> tuple[int, ...]:
     by_name = getattr(target, "nondiff_argnames", None) or ()
     places = {*(getattr(target, "nondiff_argnums", None) or ())}
     return tuple(sorted(places | {list(body).index(name) for name in by_name}))
+
+
+def closed(jaxpr: Any) -> ClosedJaxpr:
+    """A jaxpr with its constants; without any if it has none of its own."""
+    return jaxpr if isinstance(jaxpr, ClosedJaxpr) else ClosedJaxpr(jaxpr, ())
+
+
+def bind_again(primitive: Any, args: list[Any], params: dict[str, Any]) -> Any:
+    """Run an equation of a jaxpr with other arguments or parameters."""
+    made = primitive.get_bind_params(params)
+    functions, named = made if isinstance(made, tuple) else ((), made)  # the first JAX 0.10 had two
+    return primitive.bind(*functions, *args, **named)
+
+
+def traced_from(jaxpr: Any) -> tuple[str, str, int]:
+    """The name, file and line of the function that a jaxpr was traced from, as far as is known."""
+    info = getattr(closed(jaxpr).jaxpr, "debug_info", None)
+    found = re.fullmatch(r"(.*?)(?: at (.*):(\d+))?", getattr(info, "func_src_info", None) or "")
+    name, file, line = found.groups() if found else ("", None, None)
+    return name or "a rule", file or "", int(line or 0)
 
 
 def scan_counts(params: dict[str, Any]) -> tuple[int, int]:

@@ -83,6 +83,15 @@ def allowed(probe: Probe, eps: float, size: np.ndarray) -> np.ndarray:
     return relative * size + tolerance.atol + 8 * SMALLEST[eps]
 
 
+def is_nothing(probe: Probe, case: Case) -> bool:
+    """Whether both gradients of a whole function are 0 but for rounding."""
+    if not probe.target.rules or not probe.output:
+        return False
+    found = probe.evidence(case)
+    largest = max(_largest(found.truth.bars), _largest(found.hand64.bars))
+    return 0 < largest <= 1e5 * EPS64 * _largest(found.y_bar)
+
+
 def error_ratio(got: np.ndarray, expected: np.ndarray, tolerance: np.ndarray) -> np.ndarray:
     """|got - expected| / tolerance; 0 for equal values, inf for a finite and a non-finite one.
 

@@ -115,7 +115,9 @@ class Layout:
             if bar is None:
                 leaves += [None] * subtree.num_leaves
                 continue
-            found, came = jax.tree.flatten(bar, is_leaf=_is_none)
+            found, came = jax.tree.flatten(bar)
+            if came.num_leaves != subtree.num_leaves:
+                found, came = jax.tree.flatten(bar, is_leaf=_is_none)
             if came.num_leaves != subtree.num_leaves:
                 raise CotangentError(
                     f"the cotangent of {name} has the structure {came}, expected {subtree}"

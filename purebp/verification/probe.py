@@ -205,9 +205,21 @@ class Probe:
             hand64 = self._hand64(widen(chosen), rest, exact, exact2)
         rounded = flat(self._reference_jit(chosen, rest))
         truth = self.oracle.truth(chosen, rest, exact, rounded, case.seed + 3)
-        truth = truth._replace(scale=self.layout.modulus(truth.scale))
+        truth = truth._replace(scale=self._unit_of_error(truth.scale, flat(exact)))
         bars = flat(exact), flat(exact2)
         return Evidence(case, chosen, rest, *bars, truth, hand32, hand64, rounded)
+
+    def _unit_of_error(self, scale: np.ndarray, y_bar: np.ndarray) -> np.ndarray:
+        """The unit of the tolerance for each entry of the gradient.
+
+        In a whole function all gradients flow through the same numbers: where one is 0 because
+        terms cancel, as that of a bias before a batch norm, it has the rounding of the others.
+        """
+        scale = self.layout.modulus(scale)
+        if not self.target.rules:
+            return scale
+        largest = np.nan_to_num(scale, posinf=0.0).max(initial=0.0)
+        return scale + largest + np.abs(y_bar).max(initial=0.0)
 
     def _hand64(self, wide: Leaves, rest: Leaves, y_bar: Leaves, y_bar2: Leaves) -> Hand:
         size = self.output_size

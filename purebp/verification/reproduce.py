@@ -155,6 +155,8 @@ def _call(target: Target, settings: Mapping[str, Any], names: Sequence[str]) -> 
         )
     if is_custom_rule(target.source):
         return _Call(imports, _of_a_rule(target, settings, layer, names))
+    if target.alone is not None:
+        return _Call(imports, _of_a_function(target, settings, layer, names))
     op = layer if not layer.startswith("(") else f"Op{layer}"
     more = [] if op == layer else ["from purebp import Op"]
     return _Call(
@@ -177,6 +179,22 @@ def _of_a_rule(
     for name, place in sorted(fixed.items(), key=lambda item: item[1]):
         given.insert(place, repr(settings[name]))
     given += [f"{key}={value!r}" for key, value in settings.items() if key not in fixed]
+    return [
+        f"def function({', '.join(names)}):",
+        f"    return {layer}({', '.join(given)})",
+        "",
+        f"y, pullback = jax.vjp(function, {', '.join(names)})",
+        "bars = pullback(y_bar)",
+    ]
+
+
+def _of_a_function(
+    target: Target, settings: Mapping[str, Any], layer: str, names: Sequence[str]
+) -> list[str]:
+    """Through `jax.vjp`; by name where a setting stands among the arguments."""
+    known = {parameter.name for parameter in read_signature(target.source).parameters}
+    given = [f"{name}={name}" for name in names] if known & set(settings) else list(names)
+    given += [f"{key}={value!r}" for key, value in settings.items()]
     return [
         f"def function({', '.join(names)}):",
         f"    return {layer}({', '.join(given)})",

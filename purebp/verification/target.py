@@ -1,64 +1,29 @@
-"""What can be verified: an Op, a (fwd, bwd) pair, a function with a rule of its own. One view."""
+"""What can be verified: an Op, a pair, a function with a rule of its own or with some inside."""
 
 import dataclasses
-import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
 
-from purebp.compat import custom_rule_body, fixed_arguments, is_custom_rule
+from purebp.compat import is_custom_rule
 from purebp.errors import TargetError
-from purebp.op import Domain, Op, Tolerance
-from purebp.signature import ArraySpec, Parameter, parse_dims, read_signature
+from purebp.op import Op
+from purebp.signature import ArraySpec, Parameter, parse_dims
 from purebp.verification.given import Given, given_of, pool_of
-from purebp.verification.numpy_pair import DIFFERENCES, NumpyPair, is_numpy_pair
+from purebp.verification.numpy_pair import NumpyPair, is_numpy_pair
 from purebp.verification.options import alternatives, guess_options
+from purebp.verification.targets.function import from_function
+from purebp.verification.targets.pairs import from_numpy, from_op
+from purebp.verification.targets.rule import from_rule, without_fixed
+from purebp.verification.targets.view import UNKNOWN_CONDITION, Target
+
+__all__ = ["Target", "make_target", "parse_shapes"]
 
 Function = Callable[..., Any]
-
-UNKNOWN_CONDITION = Tolerance(
-    factor=16, conditioned=True, reason="a custom layer does not declare how it cancels"
-)
 FLOATS = ("bfloat16", "float16", "float32", "float64")
-
-
-@dataclass(frozen=True)
-class Target:
-    """A hand-written derivative seen as two functions, and what is known of its arguments.
-
-    `sixteen_bits`: it promises to be right in bfloat16 and float16, or to refuse them. `given`:
-    the example arguments, where these are all that is known of it; `unexplored`: the options of
-    which only the default is tried.
-    `forward(settings, *args) -> y`, `pull(settings, args, y_bar) -> (y, cotangents)`, and
-    `reference(settings, *args) -> y`, the plain function that oracles differentiate.
-    """
-
-    name: str
-    source: Any
-    forward: Function
-    pull: Function
-    reference: Function
-    reference_name: str
-    parameters: tuple[Parameter, ...]
-    options: Mapping[str, tuple[Any, ...]]
-    defaults: Mapping[str, Any]
-    domains: Mapping[str, Domain]
-    sizes: Mapping[str, tuple[Any, ...]]
-    tolerance: Tolerance
-    example: Callable[[np.random.Generator], tuple[Any, ...]] | None
-    save: Function | None = None
-    sixteen_bits: bool = False
-    given: Given | None = None
-    unexplored: tuple[str, ...] = ()
-    numpy: NumpyPair | None = None
-
-    def argument_name(self, index: int) -> str:
-        """The name of the argument at a position."""
-        return self.parameters[index].name if index < len(self.parameters) else f"argument {index}"
 
 
 def make_target(
@@ -71,22 +36,25 @@ def make_target(
     """Make the one view of whatever was handed to `verify`."""
     options = {key: _values(value) for key, value in (static or {}).items()}
     if isinstance(target, Op):
-        made = _from_op(target, reference, options, "its plain definition")
+        made = from_op(target, reference, options, "its plain definition")
     elif is_numpy_pair(target):
-        made = _from_numpy(NumpyPair(*target), reference, options)
+        made = from_numpy(NumpyPair(*target), reference, options)
     elif isinstance(target, tuple) and len(target) == 2 and all(callable(f) for f in target):  # type: ignore[reportUnknownArgumentType]  # any tuple may come
         op = Op(target[0], target[1], tolerance=UNKNOWN_CONDITION)
         tried = guess_options(target[0]).given(options)
-        made = _from_op(op, reference, tried.values, "the primal output of fwd")
+        made = from_op(op, reference, tried.values, "the primal output of fwd")
         made = dataclasses.replace(made, unexplored=tried.unexplored)
     elif is_custom_rule(target):
-        examples, fixed = _without_fixed(target, examples)
+        examples, fixed = without_fixed(target, examples)
         passed = {key: (value, *alternatives(value)) for key, value in fixed.items()}
-        made = _from_rule(target, reference, {**passed, **options})
+        made = from_rule(target, reference, {**passed, **options})
+    elif callable(target) and not isinstance(target, type):
+        made, examples = from_function(target, reference, options, examples)
     else:
         raise TargetError(
             f"cannot verify a {type(target).__name__}: expected a purebp Op, a (fwd, bwd) pair, "
-            "or a function decorated with jax.custom_vjp or jax.custom_jvp"
+            "a function decorated with jax.custom_vjp or jax.custom_jvp, or a function or module "
+            "that contains one, with example arguments"
         )
     changes: dict[str, Any] = {"sixteen_bits": isinstance(target, Op)}
     if shapes is not None:
@@ -121,137 +89,8 @@ def _with_constants(target: Target, given: Given) -> Target:
     return dataclasses.replace(target, given=given._replace(pool=pool_of(jaxpr, settings)))
 
 
-def _usable(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The defaults of options, without those that have none."""
-    return {key: value for key, value in options.items() if value is not inspect.Parameter.empty}
-
-
 def _values(value: Any) -> tuple[Any, ...]:
     return tuple(value) if isinstance(value, list) else (value,)
-
-
-def _from_op(
-    op: Op, reference: Function | None, options: Mapping[str, tuple[Any, ...]], plain: str
-) -> Target:
-    def forward(settings: Mapping[str, Any], *args: Any) -> Any:
-        y = op.fwd(*args, **settings)[0]
-        return y[0] if op.has_aux else y
-
-    def pull(settings: Mapping[str, Any], args: tuple[Any, ...], y_bar: Any) -> Any:
-        y, res = op.fwd(*args, **settings)
-        return (y[0] if op.has_aux else y), op.bwd(res, y_bar)
-
-    def define(settings: Mapping[str, Any], *args: Any) -> Any:
-        if reference is not None:
-            return reference(*args, **settings)
-        y = op.define(*args, **settings)
-        return y[0] if op.has_aux else y
-
-    def save(settings: Mapping[str, Any], *args: Any) -> Any:
-        return op.fwd(*args, **settings)[1]
-
-    for option in options:
-        op.with_options(**{option: options[option][0]})
-    return Target(
-        name=op.name,
-        source=op,
-        forward=forward,
-        pull=pull,
-        reference=define,
-        reference_name=plain if reference is None else "the given reference",
-        parameters=op.signature.parameters,
-        options=options or op.options,
-        defaults=_usable({**op.signature.options, **op.settings}),
-        domains=op.domains,
-        sizes=op.sizes,
-        tolerance=op.tolerance,
-        example=op.example,
-        save=save,
-    )
-
-
-def _from_numpy(
-    pair: NumpyPair, reference: Function | None, static: Mapping[str, tuple[Any, ...]]
-) -> Target:
-    def define(settings: Mapping[str, Any], *args: Any) -> Any:
-        if reference is not None:
-            return reference(*args, **settings)
-        return pair.by_differences(settings, *args)
-
-    tried = pair.options.given(static)
-    plain = "finite differences of the forward" if reference is None else "the given reference"
-    return Target(
-        name=pair.forward.__name__.removesuffix("_forward"),
-        source=pair.backward,
-        forward=pair.run,
-        pull=pair.pull,
-        reference=define,
-        reference_name=plain,
-        parameters=pair.signature.parameters,
-        options=tried.values,
-        defaults={},
-        domains={},
-        sizes={},
-        tolerance=DIFFERENCES if reference is None else UNKNOWN_CONDITION,
-        example=None,
-        unexplored=tried.unexplored,
-        numpy=pair,
-    )
-
-
-def _from_rule(
-    target: Any, reference: Function | None, static: Mapping[str, tuple[Any, ...]]
-) -> Target:
-    """A function with a derivative rule of its own, jax.custom_vjp or jax.custom_jvp."""
-    plain = custom_rule_body(target)
-    body = reference or plain
-    signature = read_signature(plain)
-    tried = guess_options(plain).given(static)
-    fixed = {signature.parameters[place].name: place for place in fixed_arguments(target)}
-
-    def arranged(settings: Mapping[str, Any], args: tuple[Any, ...]) -> tuple[list[Any], Any]:
-        """The arguments with the settings that are passed by position in their places."""
-        given = list(args)
-        for name, place in sorted(fixed.items(), key=lambda item: item[1]):
-            given.insert(place, settings[name])
-        return given, {key: value for key, value in settings.items() if key not in fixed}
-
-    def forward(settings: Mapping[str, Any], *args: Any) -> Any:
-        given, named = arranged(settings, args)
-        return target(*given, **named)
-
-    def pull(settings: Mapping[str, Any], args: tuple[Any, ...], y_bar: Any) -> Any:
-        y, pullback = jax.vjp(partial(forward, settings), *args)
-        return y, pullback(y_bar)
-
-    def define(settings: Mapping[str, Any], *args: Any) -> Any:
-        given, named = arranged(settings, args)
-        return body(*given, **named)
-
-    return Target(
-        name=getattr(target, "__name__", "custom rule"),
-        source=target,
-        forward=forward,
-        pull=pull,
-        reference=define,
-        reference_name="the undecorated body" if reference is None else "the given reference",
-        parameters=tuple(p for p in signature.parameters if p.name not in fixed),
-        options=tried.values,
-        defaults={},
-        domains={},
-        sizes={},
-        tolerance=UNKNOWN_CONDITION,
-        example=None,
-        unexplored=tried.unexplored,
-    )
-
-
-def _without_fixed(target: Any, examples: tuple[Any, ...]) -> tuple[Any, dict[str, Any]]:
-    """The example's arrays, and what it has for the arguments that have no derivative."""
-    places = fixed_arguments(target)
-    names = [p.name for p in read_signature(custom_rule_body(target)).parameters]
-    arrays = tuple(arg for place, arg in enumerate(examples) if place not in places)
-    return arrays, {names[k]: examples[k] for k in places if k < len(examples)}
 
 
 def parse_shapes(

@@ -23,6 +23,9 @@ TINY32 = float(np.finfo(np.float32).tiny)
 HIDDEN = 1e3 * float(np.finfo(np.float32).eps)
 """Below float32's range its noise is not seen: 1000 roundings are taken instead."""
 
+UNMEASURED = 1e4
+"""Where other numbers are drawn in float32 no noise is measured: these roundings are taken."""
+
 Leaves = Sequence[Any]
 
 
@@ -75,6 +78,9 @@ class Oracle:
         noise = Noise(0.0, 0.0)
         if self.tolerance.conditioned and low and not differ:
             noise = self._noise(low, rest, y_bar, rng)
+        elif self.tolerance.conditioned and differ:
+            known = bars if jacobian is None else jacobian
+            noise = Noise(0.0, UNMEASURED * np.nan_to_num(np.abs(known), posinf=0.0).max(initial=0))
         if jacobian is None:
             scale = self._projected_scale(wide, rest, y_bar, rng) + noise.derivative
             return Truth(y, bars, None, 0.0, scale, noise.value, differ)

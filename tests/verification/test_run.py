@@ -144,7 +144,9 @@ def test_an_integer_that_hands_a_gradient_back_or_is_another_one_is_caught():
 @pytest.mark.parametrize(
     ("call", "error", "text"),
     [
-        (lambda: purebp.verify(jnp.sin), TargetError, "cannot verify a .*expected a purebp Op"),
+        (lambda: purebp.verify("sin"), TargetError, "cannot verify a str.*expected a purebp Op"),
+        (lambda: purebp.verify(jnp.sin), TargetError, "sin: .* give example arguments"),
+        (lambda: purebp.verify(jnp.sin, 1.0), TargetError, "contains no hand-written rule"),
         (lambda: purebp.verify((scale_fwd, scale_bwd)), TargetError, "give example arguments"),
         (
             lambda: purebp.verify((scale_fwd, scale_bwd), shapes="a, b"),

@@ -7,6 +7,7 @@ import numpy as np
 from purebp.verification.cases import Case, variants
 from purebp.verification.checks import check_jacobian, out_of_range
 from purebp.verification.compare import Failure
+from purebp.verification.diagnosis.culprit import with_culprit
 from purebp.verification.diagnosis.find import diagnose
 from purebp.verification.diagnosis.views import Diagnosis
 from purebp.verification.probe import Probe
@@ -34,7 +35,7 @@ BROAD = VAGUE | {"scale missing", "transposed", "no gradient", "factor", "sign"}
 
 
 def in_context(target: Target, probe: Probe, case: Case) -> Diagnosis:
-    """The diagnosis of a failing case, with the option or the sizes that it takes.
+    """The diagnosis of a failing case, with the option, the sizes or the rule that it takes.
 
     If plainer values fail too, they say more.
     """
@@ -53,11 +54,11 @@ def in_context(target: Target, probe: Probe, case: Case) -> Diagnosis:
     ]
     if changed:
         text = f"right at the defaults, wrong with {', '.join(changed)}: {found.text}"
-        return Diagnosis("not finite" if found.kind == "not finite" else "option", text)
-    if case.variant.shapes != first.shapes and found.kind in VAGUE:
+        found = Diagnosis("not finite" if found.kind == "not finite" else "option", text)
+    elif case.variant.shapes != first.shapes and found.kind in VAGUE:
         where = f"wrong at the shapes {list(case.variant.shapes or ())} only"
-        return Diagnosis("size", f"{where}: {found.text}")
-    return found
+        found = Diagnosis("size", f"{where}: {found.text}")
+    return with_culprit(target, probe, case, found)
 
 
 def _in_low_precision(probe: Probe, case: Case) -> Diagnosis:
