@@ -31,7 +31,8 @@ class Report:
     the output has no floating numbers: the cotangents are 0, and no derivative was checked.
 
     `source`: the backward pass and its line. `reproduction`: a script that shows the failure again.
-    `unexplored`: options of which only the default was tried.
+    `unexplored`: options of which only the default was tried. `planted`: how many mistakes were
+    planted to see whether the inputs show them; `unseen`: those that they did not show.
     """
 
     target: str
@@ -43,6 +44,8 @@ class Report:
     source: str = ""
     reproduction: str = ""
     unexplored: tuple[str, ...] = ()
+    planted: int = 0
+    unseen: tuple[str, ...] = ()
     residual_bytes: int | None = None
     autodiff_bytes: int | None = None
     seconds: float = field(default=0.0, compare=False)
@@ -92,6 +95,7 @@ class Report:
             note = f"{check.note}" if check.note else ""
             text = ", ".join(part for part in (worst, note) if part)
             lines.append(f"  {name:<{width}}  {check.verdict:<12}  {check.cases:>4} cases  {text}")
+        lines += _about_power(self.planted, self.unseen) if self.ok else []
         for failure in self.failures:
             lines += ["", describe(failure)]
         if self.reproduction:
@@ -114,6 +118,8 @@ class Report:
             "source": self.source,
             "reproduction": self.reproduction,
             "unexplored": list(self.unexplored),
+            "planted": self.planted,
+            "unseen": list(self.unseen),
             "diagnosis": self.diagnosis._asdict() if self.diagnosis is not None else None,
             "residual_bytes": self.residual_bytes,
             "autodiff_bytes": self.autodiff_bytes,
@@ -143,6 +149,12 @@ def describe(failure: Failure) -> str:
         f"  on        {failure.case}",
     ]
     return "\n".join(lines)
+
+
+def _about_power(planted: int, unseen: tuple[str, ...]) -> list[str]:
+    if not unseen:
+        return [f"these inputs would show each of {planted} planted mistakes"] if planted else []
+    return [f"these inputs would not show a backward pass that {text}" for text in unseen]
 
 
 def _indented(text: str) -> list[str]:

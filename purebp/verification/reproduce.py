@@ -92,9 +92,9 @@ def _of_a_check(probe: Probe, case: Case, failure: Failure, headline: str) -> st
 def _header(headline: str, imports: Sequence[str]) -> list[str]:
     """The docstring and the imports; the folder of the layer comes first on the path."""
     folders = [line for line in imports if line.startswith("sys.")]
-    modules = sorted({line for line in imports if not line.startswith("sys.")})
-    plain = [line for line in modules if line.startswith("import")]
-    named = [line for line in modules if not line.startswith("import")]
+    plain = sorted(line for line in imports if line.startswith("import"))
+    named = sorted(line for line in imports if line.startswith("from"))
+    named += [line for line in imports if line.startswith("#")]
     text = headline.replace("\\", "\\\\").replace('"""', "'''")
     return [
         f'"""{text}"""',
@@ -211,25 +211,30 @@ def _numpy(name: str) -> str:
 def _layer(target: Target) -> tuple[list[str], str]:
     """The import lines of a layer, and what it is called then."""
     source = target.source
-    if target.numpy is not None:
-        functions = [target.numpy.forward, target.numpy.backward]
-        found = [import_of(function, function) for function in functions]
-    elif isinstance(source, Op):
-        if OPS.get(source.name) is source:
-            return ["from purebp.catalog import OPS"], f"OPS[{source.name!r}]"
-        whole = import_of(source, source.forward)
-        functions = [source] if whole else [source.forward, source.backward]
-        found = [whole] if whole else [import_of(function, function) for function in functions]
-    else:
-        functions = [source]
-        found = [import_of(source, source)]
+    if isinstance(source, Op) and OPS.get(source.name) is source:
+        return ["from purebp.catalog import OPS"], f"OPS[{source.name!r}]"
+    functions = _functions(target)
+    found = [import_of(function, inner) for function, inner in functions]
     known = [each for each in found if each is not None]
-    if len(known) < len(found):
-        missing = next(f for f, each in zip(functions, found, strict=True) if each is None)
-        name = getattr(missing, "__name__", "the layer")
-        raise UnwritableError(f"{name} cannot be imported: it is not at the top level of a file")
-    layer = known[0].name if len(known) == 1 else f"({known[0].name}, {known[1].name})"
-    return _import_lines(known), layer
+    names = [
+        function.__name__ if each is None else each.name
+        for each, (function, _) in zip(found, functions, strict=True)
+    ]
+    missing = [name for name, each in zip(names, found, strict=True) if each is None]
+    lines = [
+        f"# {name} has to be defined here: no file has it at its top level" for name in missing
+    ]
+    return [*_import_lines(known), *lines], names[0] if len(names) == 1 else f"({', '.join(names)})"
+
+
+def _functions(target: Target) -> list[tuple[Any, Any]]:
+    """What a script has to import, each with a function of the file where it stands."""
+    source = target.source
+    if target.numpy is not None:
+        return [(function, function) for function in (target.numpy.forward, target.numpy.backward)]
+    if not isinstance(source, Op) or import_of(source, source.forward) is not None:
+        return [(source, source.forward if isinstance(source, Op) else source)]
+    return [(function, function) for function in (source.forward, source.backward)]
 
 
 def _import_lines(found: Sequence[Import]) -> list[str]:

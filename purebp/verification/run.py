@@ -24,6 +24,7 @@ from purebp.verification.compare import failed
 from purebp.verification.costs import residual_bytes
 from purebp.verification.diagnosis import Diagnosis, in_context, of_a_check
 from purebp.verification.origin import backward_of, line_of
+from purebp.verification.power import Power
 from purebp.verification.probe import Probe
 from purebp.verification.report import Report
 from purebp.verification.reproduce import script
@@ -94,7 +95,8 @@ def verify(
     if max_examples is not None:
         amount = amount._replace(examples=max_examples)
     with np.errstate(all="ignore"):  # nan and infinity are among the inputs
-        runs = _run(made, amount, seed)
+        power = Power()
+        runs = _run(made, amount, seed, power)
         lead = _lead(runs)
         diagnosis, reproduction = None, ""
         if lead is not None:
@@ -111,6 +113,8 @@ def verify(
         source=line_of(backward_of(made)),
         reproduction=reproduction,
         unexplored=made.unexplored,
+        planted=len(power.planted),
+        unseen=power.unseen,
         seed=seed,
         residual_bytes=kept,
         autodiff_bytes=kept_by_autodiff,
@@ -118,13 +122,13 @@ def verify(
     )
 
 
-def _run(target: Target, budget: Budget, seed: int) -> dict[str, Tally]:
+def _run(target: Target, budget: Budget, seed: int, power: Power) -> dict[str, Tally]:
     runs = {name: Tally() for name in checks_of(target)}
     for index, variant in enumerate(variants(target, budget)):
         probe = Probe(target, variant)
         if not _contract_holds(probe, runs["contract"]):
             break
-        _run_variant(probe, runs, budget.examples, seed, transform=index < TRANSFORMED)
+        _run_variant(probe, runs, power, budget.examples, seed, transform=index < TRANSFORMED)
         if target.given is not None and any(run.found for run in runs.values()):
             break
     return runs
@@ -176,7 +180,13 @@ def _contract_holds(probe: Probe, run: Tally) -> bool:
 
 
 def _run_variant(
-    probe: Probe, runs: dict[str, Tally], examples: int, seed: int, *, transform: bool
+    probe: Probe,
+    runs: dict[str, Tally],
+    power: Power,
+    examples: int,
+    seed: int,
+    *,
+    transform: bool,
 ) -> None:
     once = [name for name in runs if name in ONCE and name != "contract"]
     for name in once if transform else ():
@@ -186,6 +196,7 @@ def _run_variant(
         for name, run in runs.items():
             if name not in ONCE:
                 _run_check(name, probe, case, run)
+        power.look(probe, case)
 
     patterns = patterns_of(probe.target)
     for case in fixed_cases(probe.variant, patterns):
