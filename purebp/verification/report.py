@@ -8,8 +8,11 @@ from typing import Any, Literal
 from purebp.errors import VerificationError
 from purebp.verification.compare import Failure
 from purebp.verification.diagnosis import Diagnosis
+from purebp.verification.html import page
 
 Verdict = Literal["pass", "fail", "inconclusive", "convention", "vacuous", "not run"]
+
+AGAIN = "to see it again"
 
 
 @dataclass(frozen=True)
@@ -77,30 +80,49 @@ class Report:
         """The worst error over all checks, in units of the tolerance."""
         return max((check.worst for check in self.checks.values()), default=0.0)
 
+    @property
+    def headline(self) -> str:
+        """The target, and what is most likely wrong with it."""
+        return self.target if self.diagnosis is None else f"{self.target}: {self.diagnosis.text}"
+
     def __str__(self) -> str:
-        lines = [
-            f"{self.target}: {self.verdict}, {self.passed} of {len(self.checks)} checks passed"
-        ]
-        if self.diagnosis is not None:
-            lines.insert(0, f"{self.target}: {self.diagnosis.text}")
-        if self.source and not self.ok:
-            lines += [f"backward pass: {self.source}"]
-        lines += [f"reference: {self.reference}"]
-        if self.unexplored:
-            names = ", ".join(self.unexplored)
-            lines += [f"only the default was tried of: {names} (others: static={{...}})"]
+        count = f"{self.passed} of {len(self.checks)} checks passed"
+        lines = [] if self.diagnosis is None else [self.headline]
+        lines += [f"{self.target}: {self.verdict}, {count}", *self._facts()]
         width = max((len(name) for name in self.checks), default=0)
         for name, check in self.checks.items():
-            worst = f"worst error {check.worst:.2g} of the tolerance" if check.cases else ""
-            note = f"{check.note}" if check.note else ""
-            text = ", ".join(part for part in (worst, note) if part)
-            lines.append(f"  {name:<{width}}  {check.verdict:<12}  {check.cases:>4} cases  {text}")
-        lines += _about_power(self.planted, self.unseen) if self.ok else []
-        for failure in self.failures:
-            lines += ["", describe(failure)]
-        if self.reproduction:
-            lines += ["", "to see it again:", "", *_indented(self.reproduction)]
+            lines.append(
+                f"  {name:<{width}}  {check.verdict:<12}  {check.cases:>4} cases  {_note(check)}"
+            )
+        lines += self._power()
+        for title, text in self._details():
+            lines += ["", f"{title}:", "", *_indented(text)] if title == AGAIN else ["", text]
         return "\n".join(line.rstrip() for line in lines)
+
+    def _repr_html_(self) -> str:
+        checks = [(name, c.verdict, c.cases, _note(c)) for name, c in self.checks.items()]
+        facts = [*self._facts(), *self._power()]
+        return page(self.headline, self.verdict, facts, checks, self._details())
+
+    def _facts(self) -> list[str]:
+        facts = [f"reference: {self.reference}"]
+        if self.source and not self.ok:
+            facts.insert(0, f"backward pass: {self.source}")
+        if self.unexplored:
+            names = ", ".join(self.unexplored)
+            facts.append(f"only the default was tried of: {names} (others: static={{...}})")
+        return facts
+
+    def _power(self) -> list[str]:
+        if not self.ok or not self.planted:
+            return []
+        if not self.unseen:
+            return [f"these inputs would show each of {self.planted} planted mistakes"]
+        return [f"these inputs would not show a backward pass that {text}" for text in self.unseen]
+
+    def _details(self) -> list[tuple[str, str]]:
+        details = [(failure.check, describe(failure)) for failure in self.failures]
+        return [*details, (AGAIN, self.reproduction)] if self.reproduction else details
 
     def to_json(self) -> str:
         """The report as JSON text."""
@@ -151,10 +173,9 @@ def describe(failure: Failure) -> str:
     return "\n".join(lines)
 
 
-def _about_power(planted: int, unseen: tuple[str, ...]) -> list[str]:
-    if not unseen:
-        return [f"these inputs would show each of {planted} planted mistakes"] if planted else []
-    return [f"these inputs would not show a backward pass that {text}" for text in unseen]
+def _note(check: CheckReport) -> str:
+    worst = f"worst error {check.worst:.2g} of the tolerance" if check.cases else ""
+    return ", ".join(part for part in (worst, check.note) if part)
 
 
 def _indented(text: str) -> list[str]:
