@@ -13,6 +13,8 @@ from purebp.verification.cases import Case
 from purebp.verification.compare import Outcome, failed
 from purebp.verification.numpy_pair import NumpyPair, own
 from purebp.verification.probe import Probe
+from purebp.verification.torch_checks import PROBLEMS
+from purebp.verification.torch_pair import TorchPair
 
 
 def check_buffers(probe: Probe, case: Case) -> Outcome:
@@ -27,6 +29,11 @@ def check_buffers(probe: Probe, case: Case) -> Outcome:
         message = problem(pair, probe.settings, args, upstream)
         if message:
             return failed("buffers", case, message)
+    if isinstance(pair, TorchPair):
+        for wrong in PROBLEMS:
+            message = wrong(pair, probe.settings, args, upstream)
+            if message:
+                return failed("buffers", case, message)
     return Outcome()
 
 

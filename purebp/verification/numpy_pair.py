@@ -69,7 +69,15 @@ class NumpyPair:
 
     def by_differences(self, settings: Mapping[str, Any], *args: Any) -> Any:
         """The forward function with slopes by finite differences, for autodiff to find."""
+        return self._with_slopes(self._differences, settings, args)
 
+    def by_its_own(self, settings: Mapping[str, Any], *args: Any) -> Any:
+        """The forward function with the slopes that its backward gives, for autodiff to find."""
+        return self._with_slopes(self._cotangents, settings, args)
+
+    def _with_slopes(
+        self, slopes: Function, settings: Mapping[str, Any], args: tuple[Any, ...]
+    ) -> Any:
         @jax.custom_vjp
         def forward(*args: Any) -> Any:
             return self.run(settings, *args)
@@ -78,7 +86,7 @@ class NumpyPair:
             return forward(*args), args
 
         def bwd(args: Any, y_bar: Any) -> Any:
-            return _called_for_each(partial(self._differences, settings), y_bar, args)
+            return _called_for_each(partial(slopes, settings), y_bar, args)
 
         forward.defvjp(fwd, bwd)
         return forward(*args)

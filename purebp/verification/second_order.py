@@ -8,9 +8,11 @@ import numpy as np
 
 from purebp.compat import enable_x64, jit_once
 from purebp.verification.cases import Case
-from purebp.verification.compare import EPS64, Outcome, compare
+from purebp.verification.compare import EPS64, Outcome, compare, failed
 from purebp.verification.layout import as_float64, flat, widen
 from purebp.verification.probe import Probe
+from purebp.verification.torch_checks import wrong_twice
+from purebp.verification.torch_pair import TorchPair
 
 PATTERNS = ("normal", "zeros", "ties", "tails")
 NEAR = 1e-6
@@ -26,6 +28,12 @@ def check_second_order(probe: Probe, case: Case) -> Outcome:
     Where the reference's own jumps nearby any value between is as good. A backward pass that
     cannot be differentiated must say so: an error is no failure.
     """
+    pair = probe.target.numpy
+    if isinstance(pair, TorchPair):
+        chosen, rest, y_bar = probe.inputs(case)
+        args = [np.asarray(arg) for arg in probe.layout.join(chosen, rest)]
+        message = wrong_twice(pair, probe.settings, args, as_float64(y_bar))
+        return failed("second order", case, message) if message else Outcome()
     worst = Outcome()
     for seed, pattern in enumerate(PATTERNS):
         outcome = _at(probe, case._replace(pattern=pattern, seed=seed))

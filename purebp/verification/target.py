@@ -18,7 +18,9 @@ from purebp.verification.options import alternatives, guess_options
 from purebp.verification.targets.function import from_function
 from purebp.verification.targets.pairs import from_numpy, from_op
 from purebp.verification.targets.rule import from_rule, without_fixed
+from purebp.verification.targets.torch_function import from_torch
 from purebp.verification.targets.view import UNKNOWN_CONDITION, Target
+from purebp.verification.torch_pair import is_torch_function
 
 __all__ = ["Target", "make_target", "parse_shapes"]
 
@@ -48,13 +50,15 @@ def make_target(
         examples, fixed = without_fixed(target, examples)
         passed = {key: (value, *alternatives(value)) for key, value in fixed.items()}
         made = from_rule(target, reference, {**passed, **options})
+    elif is_torch_function(target):
+        made, examples = from_torch(target, reference, options, examples)
     elif callable(target) and not isinstance(target, type):
         made, examples = from_function(target, reference, options, examples)
     else:
         raise TargetError(
             f"cannot verify a {type(target).__name__}: expected a purebp Op, a (fwd, bwd) pair, "
-            "a function decorated with jax.custom_vjp or jax.custom_jvp, or a function or module "
-            "that contains one, with example arguments"
+            "a function decorated with jax.custom_vjp or jax.custom_jvp, a function or module that "
+            "contains one, or a torch.autograd.Function, with example arguments"
         )
     changes: dict[str, Any] = {"sixteen_bits": isinstance(target, Op)}
     if shapes is not None:
