@@ -30,6 +30,7 @@ from purebp.verification.compare import (
     narrow,
     output_entry,
     reconsidered,
+    rounding_here,
     slack,
     unless_draws_differ,
     worst_of,
@@ -155,6 +156,7 @@ def check_jacobian(probe: Probe, case: Case) -> Outcome:
     def against(jacobian: np.ndarray, oracle: str) -> Outcome:
         size = np.nan_to_num(np.abs(jacobian), posinf=0.0)
         more = allowed(probe, EPS64, size + size.max(axis=1, keepdims=True, initial=0.0))
+        more = more + rounding_here(probe, expected, jacobian, EPS64)
         wider = np.nan_to_num(tolerance) + more + digits_lost(probe, case, jacobian, EPS64)
         return _compare_jacobian(probe, case, got, jacobian, wider, oracle)
 

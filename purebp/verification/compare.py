@@ -19,6 +19,7 @@ TINY64 = float(np.finfo(np.float64).tiny)
 SIXTEEN_BITS = {name: float(jnp.finfo(name).eps) for name in ("bfloat16", "float16")}
 EXTREME = {"tails", "wide", "small", "near constants", "constants"}
 LOST, FAINT = 1e-2, 1e-30
+ROUNDINGS = 1e4
 HUGE = 1e36
 """Beyond this float32 may overflow on the way."""
 SMALLEST = {
@@ -142,6 +143,21 @@ def digits_lost(probe: Probe, case: Case, expected: np.ndarray, eps: float) -> n
     return mixed + (LOST * size + FAINT if case.pattern in EXTREME else 0.0 * size)
 
 
+def rounding_here(
+    probe: Probe, autodiff: np.ndarray, exact: np.ndarray, eps: float
+) -> np.ndarray | float:
+    """What autodiff loses to rounding at this very point, where the exact number is known.
+
+    The points nearby may all round well, by luck.
+    """
+    if not probe.target.tolerance.conditioned:
+        return 0.0
+    lost = np.nan_to_num(np.abs(autodiff - exact), nan=0.0, posinf=0.0)
+    most = ROUNDINGS * EPS64 * _largest(autodiff)
+    usual = ROUNDINGS * EPS64 * _largest(probe.evidence(probe.first).truth.scale)
+    return 3 * np.minimum(lost, max(most, usual)) * eps / EPS64
+
+
 def _largest(numbers: np.ndarray) -> float:
     return float(np.nan_to_num(np.abs(numbers), posinf=0.0).max(initial=0.0))
 
@@ -177,6 +193,7 @@ def compare_gradient(check: str, probe: Probe, case: Case, hand: Hand, eps: floa
         expected = within_range(probe, eps, jacobian.T @ found.y_bar)
         more = allowed(probe, eps, np.abs(jacobian).T @ np.abs(found.y_bar))
         more = more + digits_lost(probe, case, expected, eps)
+        more = more + rounding_here(probe, found.truth.bars, expected, eps)
         largest = LOST * _largest(expected) + 1e3 * eps * _largest(found.y_bar)
         wider = np.where(np.isnan(tolerance), largest, tolerance) + more
         return compare(check, oracle, case, place, hand.bars, expected, wider)

@@ -1,12 +1,15 @@
 """Each check is shown to pass a right layer and to catch a bug planted for it."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from purebp.catalog import OPS
 from purebp.op import Op
-from purebp.verification.cases import COTANGENTS, PATTERNS, Case, variants
+from purebp.verification.cases import COTANGENTS, PATTERNS, Case, Variant, variants
 from purebp.verification.checks import CHECKS
 from purebp.verification.probe import Probe
 from purebp.verification.target import make_target
@@ -328,3 +331,21 @@ def test_a_large_jacobian_is_not_built():
     assert not probe.has_jacobian
     assert CHECKS["jacobian"](probe, case).inconclusive
     assert CHECKS["gradient float64"](probe, case).failure is None
+
+
+def test_rounding_at_the_very_point_is_allowed_for_and_nothing_more():
+    """The derivative of x / |x| is 0, and what remains is 867 (1/|x|) roundings."""
+    variant = Variant((), ((2, 1),))
+    case = Case(variant, "wide", "normal", 43867)
+    right = Probe(make_target(OPS["l2_normalize"]), variant, quick=True)
+    assert CHECKS["gradient float64"](right, case).failure is None
+
+    target = make_target(OPS["l2_normalize"])
+    pull = target.pull
+
+    def off(settings, args, y_bar):
+        y, bars = pull(settings, args, y_bar)
+        return y, (bars[0] + 1e-10 * y_bar,)
+
+    wrong = Probe(dataclasses.replace(target, pull=off), variant, quick=True)
+    assert CHECKS["gradient float64"](wrong, case).failure is not None
