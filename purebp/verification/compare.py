@@ -55,7 +55,8 @@ class Outcome(NamedTuple):
     """The worst error in units of the tolerance; the failure if it is above 1; or a note.
 
     `vacuous`: there was nothing to compare. `autodiff_wrong`: autodiff has another number, and the
-    function's own slope is the hand-written one.
+    function's own slope is the hand-written one. `refused`: it does not take such inputs, which
+    nobody promised.
     """
 
     worst: float = 0.0
@@ -64,6 +65,7 @@ class Outcome(NamedTuple):
     convention: bool = False
     vacuous: bool = False
     autodiff_wrong: bool = False
+    refused: str = ""
 
 
 def failed(check: str, case: Case, message: str) -> Outcome:

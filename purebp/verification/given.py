@@ -11,6 +11,7 @@ from purebp.verification.literals import literals_of
 from purebp.verification.natures import Nature, Pool, like, nature_of, patterns_for
 from purebp.verification.shapes import Shapes
 
+SIXTEEN_BITS = ("bfloat16", "float16")
 NEAR = 0.3
 """How far an example's numbers are moved, in units of their size."""
 
@@ -19,6 +20,7 @@ class Given(NamedTuple):
     """Example arguments: their arrays, what each is like, and the constants of the function.
 
     `below`: for each array of integers the array and axis whose size bounds them, if one does.
+    `low`: the 16-bit dtype that the example had; it is kept in float32.
     """
 
     tree: Any
@@ -26,6 +28,7 @@ class Given(NamedTuple):
     natures: tuple[Nature, ...]
     below: tuple[tuple[int, int] | None, ...]
     pool: Pool = Pool((), ())
+    low: str = ""
 
     @property
     def shapes(self) -> Shapes:
@@ -45,10 +48,19 @@ class Given(NamedTuple):
 def given_of(examples: tuple[Any, ...]) -> Given:
     """The example arguments that a user gave."""
     flat, tree = jax.tree.flatten(examples)
-    leaves = tuple(_as_array(leaf) for leaf in flat)
+    arrays = [_as_array(leaf) for leaf in flat]
+    low = next((x.dtype.name for x in arrays if x.dtype.name in SIXTEEN_BITS), "")
+    leaves = tuple(_in_single_precision(array) for array in arrays)
     natures = tuple(nature_of(leaf) for leaf in leaves)
     below = tuple(_bound_of(index, leaves, natures) for index in range(len(leaves)))
-    return Given(tree, leaves, natures, below)
+    return Given(tree, leaves, natures, below, low=low)
+
+
+def _in_single_precision(array: Any) -> Any:
+    """Floating numbers in float32: a layer is tried in it, in float64 and in 16 bits anyway."""
+    if jnp.issubdtype(array.dtype, jnp.complexfloating):
+        return array.astype(jnp.complex64)
+    return array.astype(jnp.float32) if jnp.issubdtype(array.dtype, jnp.floating) else array
 
 
 def _as_array(leaf: Any) -> Any:

@@ -181,13 +181,27 @@ class Probe:
 
         The reference runs on these inputs in float32: its noise is in units of eps, whatever eps.
         """
-        chosen, rest, y_bar = self.inputs(case)
-        low, bar = ([np.asarray(x).astype(dtype) for x in leaves] for leaves in (chosen, y_bar))
+        low, rest, bar = self._rounded_inputs(case, dtype)
         bars = self.pull(low, rest, bar)[1]
         wide = [leaf.astype(np.float32) for leaf in low]
         rounded = flat(self._reference_jit(low, rest))
         truth = self.oracle.truth(wide, rest, as_float64(bar), rounded, case.seed + 3)
         return SixteenBits(flat(bars), truth)
+
+    def autodiff_in(self, case: Case, dtype: str) -> np.ndarray:
+        """The cotangents that autodiff of the reference has, all in a 16-bit dtype."""
+        low, rest, bar = self._rounded_inputs(case, dtype)
+
+        def derive(low: Any, rest: Any, bar: Any) -> Any:
+            y, pullback = jax.vjp(lambda x: self.reference_leaves(x, rest), low)
+            return pullback([b.astype(leaf.dtype) for b, leaf in zip(bar, y, strict=True)])[0]
+
+        return flat(jit_once(derive)(low, rest, bar))
+
+    def _rounded_inputs(self, case: Case, dtype: str) -> tuple[list[Any], list[Any], list[Any]]:
+        chosen, rest, y_bar = self.inputs(case)
+        low, bar = ([np.asarray(x).astype(dtype) for x in leaves] for leaves in (chosen, y_bar))
+        return low, rest, bar
 
     def _cotangent(self, case: Case) -> list[Any]:
         bars = make_cotangent(case, [leaf.shape for leaf in self.output])

@@ -10,7 +10,7 @@ from purebp.verification.compare import Failure
 from purebp.verification.diagnosis import Diagnosis
 from purebp.verification.html import page
 
-Verdict = Literal["pass", "fail", "inconclusive", "convention", "vacuous", "not run"]
+Verdict = Literal["pass", "fail", "inconclusive", "convention", "vacuous", "refused", "not run"]
 
 AGAIN = "to see it again"
 
@@ -31,7 +31,8 @@ class Report:
 
     `ok` is true when every check ran and passed. `verdict` is "fail" as soon as one check fails,
     else "inconclusive" when one could not decide or did not run, else "pass". It is "vacuous" where
-    the output has no floating numbers: the cotangents are 0, and no derivative was checked.
+    the output has no floating numbers: the cotangents are 0, and no derivative was checked. A check
+    that is "refused" (the layer does not take 16 bits) decides nothing.
 
     `source`: the backward pass and its line. `reproduction`: a script that shows the failure again.
     `unexplored`: options of which only the default was tried. `planted`: how many mistakes were

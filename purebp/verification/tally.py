@@ -20,6 +20,7 @@ class Tally:
     conventions: int = 0
     vacuous: int = 0
     autodiff_wrong: int = 0
+    refused: str = ""
     note: str = ""
     failure: Failure | None = None
     found: tuple[Probe, Case] | None = field(default=None, repr=False)
@@ -30,6 +31,7 @@ class Tally:
         if outcome.inconclusive:
             self.undecided += 1
             self.note = outcome.inconclusive
+        self.refused = self.refused or outcome.refused
         self.conventions += outcome.convention
         self.vacuous += outcome.vacuous
         self.autodiff_wrong += outcome.autodiff_wrong
@@ -44,6 +46,8 @@ class Tally:
             verdict = "fail"
         elif not self.cases:
             verdict = "not run"
+        elif self.refused:
+            return CheckReport("refused", self.cases, self.worst, self.refused)
         elif self.vacuous == self.cases:
             return CheckReport("vacuous", self.cases, self.worst, NOTHING)
         elif self.undecided == self.cases:
