@@ -4,18 +4,22 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from purebp.catalog import families, find
 from purebp.errors import OptionError
 from purebp.verification.budget import BUDGETS
-from purebp.verification.load import load_targets
+from purebp.verification.homework.files import TIME_LIMITS, mark_files
+from purebp.verification.homework.mark import Mark
+from purebp.verification.homework.plan import Settings
+from purebp.verification.homework.processes import Limits
+from purebp.verification.homework.table import print_marks
+from purebp.verification.progress import verifying
 from purebp.verification.report import Report
-from purebp.verification.run import verify
 from purebp.verification.table import Job, default_processes, each_report, result_table
 
 OK, WRONG, UNDECIDED = 0, 1, 2
@@ -33,7 +37,7 @@ def add_verify_command(commands: Any) -> None:
         nargs="*",
         metavar="TARGET",
         help="an op (gelu), a layer in a file (layers.py:my_layer), a pair in a file "
-        "(layers.py:my_fwd,my_bwd) or a file (layers.py); all ops by default",
+        "(layers.py:my_fwd,my_bwd), a file (layers.py) or a folder; all ops by default",
     )
     check.add_argument("--shapes", help='axis names of each argument of a layer, as in "b d, d k"')
     check.add_argument(
@@ -55,6 +59,20 @@ def add_verify_command(commands: Any) -> None:
     check.add_argument(
         "--jobs", type=_count, default=default_processes(), help="processes; all cores by default"
     )
+    check.add_argument(
+        "--time-limit",
+        type=_positive,
+        metavar="SECONDS",
+        help="for each layer of a file; by default "
+        + ", ".join(f"{seconds} ({name})" for name, seconds in TIME_LIMITS.items()),
+    )
+    check.add_argument(
+        "--memory-limit",
+        type=_positive,
+        default=4.0,
+        metavar="GB",
+        help="for each layer of a file; 4 by default",
+    )
     check.set_defaults(run=run_verify)
 
 
@@ -70,47 +88,38 @@ def run_verify(args: argparse.Namespace) -> int:
     ops = dict.fromkeys(find(name).name for name in names)
     jobs = [Job(name, args.budget, args.max_examples, args.seed) for name in ops]
     static = _read_static(args.static)
-    targets = {key: value for text in files for key, value in load_targets(text).items()}
-    reports = _with_progress(jobs, args)
-    custom = {
-        name: verify(
-            target,
-            shapes=args.shapes,
-            static=static,
-            budget=args.budget,
-            max_examples=args.max_examples,
-            seed=args.seed,
-        )
-        for name, target in targets.items()
-    }
-    every = [*reports.values(), *custom.values()]
+    settings = Settings(args.budget, args.max_examples, args.seed, args.shapes, static)
+    limits = Limits(args.time_limit or TIME_LIMITS[args.budget], args.memory_limit, args.jobs)
+    reports = _verify_ops(jobs, args.jobs)
+    marks = mark_files(files, settings, limits)
     if args.json:
-        sys.stdout.write(json.dumps([report.to_dict() for report in every], indent=2) + "\n")
+        every = [*(report.to_dict() for report in reports.values())]
+        every += [mark.to_dict() for mark in marks]
+        sys.stdout.write(json.dumps(every, indent=2) + "\n")
     else:
-        _print(reports, custom)
-    return _status(every)
+        _print(reports)
+        _print_marks(marks, in_full=all(":" in file for file in files))
+    return _status([*reports.values(), *marks])
 
 
-def _with_progress(jobs: list[Job], args: argparse.Namespace) -> dict[str, Report]:
+def _verify_ops(jobs: list[Job], processes: int) -> dict[str, Report]:
     if not jobs:
         return {}
-    columns = (
-        TextColumn("verifying {task.description:<24}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task(jobs[0].name, total=len(jobs))
-
-        def tell(report: Report) -> None:
-            progress.update(task, advance=1, description=report.target)
-
-        return each_report(jobs, args.jobs, tell)
+    with verifying(len(jobs)) as tell:
+        return each_report(jobs, processes, lambda report: tell(report.target))
 
 
-def _print(reports: Mapping[str, Report], custom: Mapping[str, Report]) -> None:
+def _print_marks(marks: Sequence[Mark], *, in_full: bool) -> None:
+    """The table or, of layers that were asked for one by one, all that was found."""
+    console = Console()
+    if marks and not in_full:
+        print_marks(console, marks)
+    for mark in marks if in_full else ():
+        text = f"{mark.name}: {mark.summary}" if mark.report is None else str(mark.report)
+        console.print(escape(text), soft_wrap=True)
+
+
+def _print(reports: Mapping[str, Report]) -> None:
     console = Console()
     if reports:
         console.print(result_table(_family_names(), reports))
@@ -123,11 +132,9 @@ def _print(reports: Mapping[str, Report], custom: Mapping[str, Report]) -> None:
             "tolerance, 8 roundings of |J|^T |y_bar|. residuals: bytes saved for the backward "
             "pass, by hand and by jax.vjp."
         )
-    for report in custom.values():
-        console.print(escape(str(report)), soft_wrap=True)
 
 
-def _status(reports: Sequence[Report]) -> int:
+def _status(reports: Sequence[Report | Mark]) -> int:
     verdicts = {report.verdict for report in reports}
     if "fail" in verdicts:
         return WRONG
@@ -139,7 +146,7 @@ def _family_names() -> dict[str, list[str]]:
 
 
 def _is_file(target: str) -> bool:
-    return ".py" in target or "/" in target
+    return ".py" in target or "/" in target or Path(target).is_dir()
 
 
 def _read_static(texts: Sequence[str]) -> dict[str, Any]:
@@ -158,6 +165,16 @@ def _literal(text: str) -> Any:
     except json.JSONDecodeError:
         return {"True": True, "False": False, "None": None}.get(text, text)
     return tuple(value) if isinstance(value, list) else value  # type: ignore[reportUnknownArgumentType]  # JSON is untyped
+
+
+def _positive(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return number
 
 
 def _count(text: str) -> int:

@@ -8,7 +8,7 @@ from purebp.verification.cases import Case, variants
 from purebp.verification.checks import check_jacobian, out_of_range
 from purebp.verification.compare import Failure
 from purebp.verification.diagnosis.culprit import with_culprit
-from purebp.verification.diagnosis.find import diagnose
+from purebp.verification.diagnosis.find import by_argument, diagnose
 from purebp.verification.diagnosis.views import Diagnosis
 from purebp.verification.probe import Probe
 from purebp.verification.target import Target
@@ -59,6 +59,13 @@ def in_context(target: Target, probe: Probe, case: Case) -> Diagnosis:
         where = f"wrong at the shapes {list(case.variant.shapes or ())} only"
         found = Diagnosis("size", f"{where}: {found.text}")
     return with_culprit(target, probe, case, found)
+
+
+def diagnose_each(probe: Probe) -> dict[str, Diagnosis]:
+    """What is most likely wrong with each cotangent, on the first plain case that fails."""
+    plain = (probe.first._replace(pattern=pattern, seed=1) for pattern in PLAIN)
+    case = next((case for case in plain if _fails(probe, case)), None)
+    return {} if case is None else by_argument(probe, case)
 
 
 def _in_low_precision(probe: Probe, case: Case) -> Diagnosis:

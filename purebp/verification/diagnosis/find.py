@@ -62,6 +62,20 @@ def diagnose(probe: Probe, case: Case) -> Diagnosis | None:
     return Diagnosis("wrong formula", f"{names}: no simple relation to the right numbers")
 
 
+def by_argument(probe: Probe, case: Case) -> dict[str, Diagnosis]:
+    """What is most likely wrong with each cotangent of a case that is wrong."""
+    every = list(views(probe, case))
+    largest = scale_of(*(view.right for view in every), *(view.wrong for view in every))
+    rules = (upstream.upstream_ignored, *RULES)
+    found = dict[str, Diagnosis]()
+    for view in every:
+        if _is_wrong(view, largest):
+            named = (rule(view) for rule in rules)
+            unknown = Diagnosis("wrong formula", f"{view.name}_bar is wrong")
+            found[view.name] = next((each for each in named if each is not None), unknown)
+    return found
+
+
 def _is_wrong(view: View, largest: float) -> bool:
     if equal(view.wrong, view.right):
         return False

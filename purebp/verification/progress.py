@@ -1,0 +1,25 @@
+"""The bar that shows how far a long verification is, on stderr."""
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+
+@contextmanager
+def verifying(total: int) -> Generator[Callable[[str], None]]:
+    """A bar for so many targets; what it hands out is told the name of each that is done."""
+    columns = (
+        TextColumn("verifying {task.description:<24}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=total)
+
+        def tell(name: str) -> None:
+            progress.update(task, advance=1, description=name)
+
+        yield tell
