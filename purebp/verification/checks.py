@@ -305,6 +305,7 @@ def checks_of(target: Target) -> list[str]:
     without = {
         "16 bits": not target.sixteen_bits and (target.given is None or target.numpy is not None),
         "second order": target.sixteen_bits
+        or target.once
         or (target.numpy is not None and not isinstance(target.numpy, TorchPair)),
         "buffers": target.numpy is None,
     }

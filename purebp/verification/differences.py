@@ -7,7 +7,7 @@ step: at a kink the bar is as large as the kink.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -42,13 +42,28 @@ def slopes(f: Scalars, x: np.ndarray, indices: np.ndarray, magnitude: float) -> 
     base, (plus, minus) = values[0], values[1:].reshape(2, *ladder.shape)
     up = x[indices][:, None] + ladder
     down = x[indices][:, None] - ladder
-    central = (plus - minus) / (up - down)
     noise = 4 * EPS * (magnitude + abs(base)) / ladder
-    best, error = _extrapolate(central, noise)
+    best, error = estimated((plus, minus, base), ladder, up - down, noise)
+    return Slopes(best, error, magnitude / scale)
+
+
+def estimated(
+    values: tuple[Any, Any, Any], ladder: Any, width: Any, noise: Any, xp: Any = np
+) -> tuple[Any, Any]:
+    """The slope of each row, and its error bar.
+
+    `values` are those of f up and down the ladder, and between; `width` is how far apart the first
+    two are. `xp` is NumPy or jax.numpy.
+    """
+    plus, minus, base = values
+    central = (plus - minus) / width
+    best, error = _extrapolate(central, noise, xp)
     # Where a function turns within a step the coarse estimates agree on a wrong number.
-    apart = np.abs(best - central[:, -1])
-    error = np.where(apart > 3 * noise[:, -1], np.maximum(error, apart), error)
-    return Slopes(best, error + _kink(plus, minus, base, ladder, noise), magnitude / scale)
+    apart = xp.abs(best - central[:, -1])
+    error = xp.where(apart > 3 * noise[:, -1], xp.maximum(error, apart), error)
+    split = xp.abs(plus - 2 * base + minus) / ladder
+    fades = split[:, -1] <= 0.5 * split[:, -2] + 4 * noise[:, -1]
+    return best, error + xp.where(fades, 0.0, split[:, -1])
 
 
 def _shifted(x: np.ndarray, indices: np.ndarray, steps: np.ndarray) -> np.ndarray:
@@ -59,28 +74,20 @@ def _shifted(x: np.ndarray, indices: np.ndarray, steps: np.ndarray) -> np.ndarra
     return points.reshape(-1, x.size)
 
 
-def _extrapolate(central: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _extrapolate(central: Any, noise: Any, xp: Any) -> tuple[Any, Any]:
     best = central[:, 0]
-    error = np.full(best.shape, np.inf)
+    error = xp.full(best.shape, xp.inf)
     previous = [central[:, 0]]
     for k in range(1, central.shape[1]):
         row = [central[:, k]]
         for order in range(1, k + 1):
             factor = RATIO ** (2 * order)
             row.append((factor * row[order - 1] - previous[order - 1]) / (factor - 1))
-            gap = np.maximum(
-                np.abs(row[order] - row[order - 1]), np.abs(row[order] - previous[order - 1])
+            gap = xp.maximum(
+                xp.abs(row[order] - row[order - 1]), xp.abs(row[order] - previous[order - 1])
             )
             gap = gap + noise[:, k]
             better = gap < error
-            best, error = np.where(better, row[order], best), np.where(better, gap, error)
+            best, error = xp.where(better, row[order], best), xp.where(better, gap, error)
         previous = row
     return best, error
-
-
-def _kink(
-    plus: np.ndarray, minus: np.ndarray, base: float, ladder: np.ndarray, noise: np.ndarray
-) -> np.ndarray:
-    split = np.abs(plus - 2 * base + minus) / ladder
-    fades = split[:, -1] <= 0.5 * split[:, -2] + 4 * noise[:, -1]
-    return np.where(fades, 0.0, split[:, -1])

@@ -45,7 +45,7 @@ def _conventions(probe: Probe, case: Case) -> tuple[np.ndarray, np.ndarray] | No
     """
     found = probe.evidence(case)
     exact, hand = found.truth.jacobian, found.hand64.jacobian
-    if exact is None or hand is None or not exact.size or probe.target.numpy is not None:
+    if exact is None or hand is None or not exact.size or _by_differences(probe):
         return None
     nearby = np.stack([exact, *_nearby(probe, case)])
     low, high = nearby.min(axis=0), nearby.max(axis=0)
@@ -58,6 +58,11 @@ def _conventions(probe: Probe, case: Case) -> tuple[np.ndarray, np.ndarray] | No
     fits = (total >= totals.min(axis=0) - slack[:, 0]) & (total <= totals.max(axis=0) + slack[:, 0])
     chosen = inside & fits[:, None]
     return (chosen, np.where(chosen, hand, exact)) if chosen.any() else None
+
+
+def _by_differences(probe: Probe) -> bool:
+    """Whether the reference has nan where it has a kink."""
+    return probe.target.numpy is not None or probe.target.differences
 
 
 def _nearby(probe: Probe, case: Case) -> list[np.ndarray]:

@@ -22,6 +22,8 @@ Change = Callable[[Any], Function | None]
 
 RULES = {"custom_vjp_call", "custom_jvp_call"}
 CALLS = {"jit", "pjit", "closed_call", "core_call", "checkpoint", "remat", "remat2"}
+KERNELS = "pallas_call"
+"""Autodiff goes through no kernel: the rules in it make no difference."""
 BODIES = ("call_jaxpr", "jaxpr")
 
 
@@ -38,7 +40,9 @@ class Rule(NamedTuple):
 
 def rules_of(function: Function, *args: Any) -> tuple[Rule, ...]:
     """The rules that a function uses, in the order in which it does; not those inside of rules."""
-    return tuple(dict.fromkeys(rule_of(call) for call in _calls(jax.make_jaxpr(function)(*args))))
+    every = equations(jax.make_jaxpr(function)(*args))
+    calls = (equation for equation in every if equation.primitive.name in RULES)
+    return tuple(dict.fromkeys(map(rule_of, calls)))
 
 
 def open_rules(function: Function, which: Collection[Rule] | None = None) -> Function:
@@ -97,7 +101,7 @@ def _step(equation: Any, args: list[Any], change: Change) -> list[Any]:
     if primitive.name in CALLS:
         body = next(params[key] for key in BODIES if key in params)
         return run(closed(body), args, change)
-    if primitive.name not in RULES:
+    if primitive.name not in (*RULES, KERNELS):
         params = {key: _changed_in(value, change) for key, value in params.items()}
     out = bind_again(primitive, args, params)
     return list(out) if primitive.multiple_results else [out]
@@ -119,27 +123,23 @@ def _changed_in(value: Any, change: Change) -> Any:
 
 
 def _is_changed(jaxpr: Any, change: Change) -> bool:
-    return any(change(equation) is not None for equation in _equations(jaxpr))
+    return any(change(equation) is not None for equation in equations(jaxpr))
 
 
 def _like(aval: Any) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(aval.shape, aval.dtype, weak_type=aval.weak_type)
 
 
-def _equations(jaxpr: Any) -> Iterator[Any]:
+def equations(jaxpr: Any) -> Iterator[Any]:
     """All equations of a program, those of its loops and branches too, not those of its rules."""
     for equation in closed(jaxpr).jaxpr.eqns:
         yield equation
-        if equation.primitive.name in RULES:
+        if equation.primitive.name in (*RULES, KERNELS):
             continue
         for value in equation.params.values():
             for part in value if isinstance(value, tuple | list) else (value,):
                 if isinstance(part, Jaxpr | ClosedJaxpr):
-                    yield from _equations(part)
-
-
-def _calls(jaxpr: Any) -> Iterator[Any]:
-    return (equation for equation in _equations(jaxpr) if equation.primitive.name in RULES)
+                    yield from equations(part)
 
 
 def rule_of(equation: Any) -> Rule:

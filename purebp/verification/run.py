@@ -23,6 +23,7 @@ from purebp.verification.checks import CHECKS, ONCE, checks_of, out_of_range
 from purebp.verification.compare import failed
 from purebp.verification.costs import residual_bytes
 from purebp.verification.diagnosis import Diagnosis, in_context, of_a_check
+from purebp.verification.fallback import with_oracle
 from purebp.verification.origin import backward_of, line_of
 from purebp.verification.power import Power
 from purebp.verification.probe import Probe
@@ -57,11 +58,13 @@ def verify(
         target: an Op; a `(fwd, bwd)` pair with `fwd(*args) -> (y, residuals)` and
             `bwd(residuals, y_bar) -> cotangents`; a `jax.custom_vjp` or `jax.custom_jvp` function;
             a pair of NumPy functions, `layer_forward(x, ...) -> (out, cache)` and
-            `layer_backward(dout, cache) -> grads`.
+            `layer_backward(dout, cache) -> grads`; a function or a module of flax or equinox that
+            contains custom rules; a `torch.autograd.Function`.
         example_args: ordinary arguments, from which others are made: shapes, values, options.
             Not needed where annotations or `shapes` say enough.
         reference: the plain function that autodiff differentiates. By default the definition of
-            the Op, the undecorated body of the rule, or the primal output of fwd.
+            the Op, the undecorated body of the rule, or the primal output of fwd; finite
+            differences where autodiff cannot go through it.
         static: keyword-only options: a value, or a list of values to try.
         shapes: axis names for each argument, as in `"b d, d k"`; sizes are varied.
         rtol: allowed relative error of each entry, instead of 8 roundings of (|J|^T |y_bar|).
@@ -86,7 +89,7 @@ def verify(
     'pass'
     """
     started = time.perf_counter()
-    made = make_target(target, reference, static, shapes, example_args)
+    made = with_oracle(make_target(target, reference, static, shapes, example_args))
     if rtol is not None or atol is not None:
         tolerance = made.tolerance._replace(rtol=rtol, atol=atol or 0.0)
         made = dataclasses.replace(made, tolerance=tolerance)

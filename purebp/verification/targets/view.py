@@ -26,6 +26,8 @@ class Target:
     `sixteen_bits`: it promises to be right in bfloat16 and float16, or to refuse them. `given`:
     the example arguments, where these are all that is known of it; `unexplored`: the options of
     which only the default is tried.
+    `differences`: the slopes of the reference are taken by finite differences. `once`: nobody
+    expects it to be differentiated twice.
     `rules`: the hand-written rules of a function that contains some; `alone(target, rule)` is the
     target with all of them opened but one.
     `forward(settings, *args) -> y`, `pull(settings, args, y_bar) -> (y, cotangents)`, and
@@ -52,6 +54,8 @@ class Target:
     numpy: NumpyPair | None = None
     rules: tuple[Rule, ...] = ()
     alone: Callable[["Target", Rule], "Target"] | None = None
+    differences: bool = False
+    once: bool = False
 
     def argument_name(self, index: int) -> str:
         """The name of the argument at a position."""
