@@ -115,8 +115,10 @@ def _print_marks(marks: Sequence[Mark], *, in_full: bool) -> None:
     if marks and not in_full:
         print_marks(console, marks)
     for mark in marks if in_full else ():
-        text = f"{mark.name}: {mark.summary}" if mark.report is None else str(mark.report)
-        console.print(escape(text), soft_wrap=True)
+        if mark.report is None or mark.forward.verdict == "wrong":
+            console.print(escape(f"{mark.name}: {mark.summary}"), soft_wrap=True)
+        if mark.report is not None:
+            console.print(escape(str(mark.report)), soft_wrap=True)
 
 
 def _print(reports: Mapping[str, Report]) -> None:

@@ -156,6 +156,10 @@ def traced_pair(pair: Pair) -> Pair:
     # By its names the verifier would take it for a NumPy layer.
     forward.__name__ = forward.__name__.replace("forward", "fwd")
     bwd.__name__ = backward.__name__.replace("backward", "bwd")
+    bwd.__wrapped__ = inspect.unwrap(backward)  # type: ignore[reportFunctionMemberAccess]  # as below
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    parameters = [inspect.Parameter(name, kind) for name in ("res", "y_bar")]
+    bwd.__signature__ = inspect.Signature(parameters)  # type: ignore[reportFunctionMemberAccess]  # as below
     return forward, bwd
 
 
@@ -203,11 +207,17 @@ def _signed(run: Function, source: Function, names: tuple[str, ...], options: se
     parameters += [kinds(name, kinds.KEYWORD_ONLY) for name in sorted(options)]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[reportFunctionMemberAccess]  # inspect documents it
     run.__name__ = forward_name(source.__name__)
+    run.__wrapped__ = source  # type: ignore[reportFunctionMemberAccess]  # inspect documents it
     return run
 
 
 def _named(pull: Function, source: Function) -> Function:
+    """A function of (dout, cache) under the name of another, whose lines it stands for."""
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    parameters = [inspect.Parameter(name, kind) for name in ("dout", "cache")]
+    pull.__signature__ = inspect.Signature(parameters)  # type: ignore[reportFunctionMemberAccess]  # as above
     pull.__name__ = source.__name__
+    pull.__wrapped__ = source  # type: ignore[reportFunctionMemberAccess]  # as above
     return pull
 
 

@@ -6,6 +6,7 @@ from types import ModuleType
 from purebp.errors import PurebpError, TargetError
 from purebp.verification.cases import variants
 from purebp.verification.diagnosis import diagnose_each
+from purebp.verification.homework.again import runnable
 from purebp.verification.homework.find import Found
 from purebp.verification.homework.mark import Mark, brief, in_words_of_course
 from purebp.verification.homework.plan import Plan, Settings, how, make_plan
@@ -85,6 +86,8 @@ def _marked(mark: Mark, plan: Plan, report: Report, settings: Settings) -> Mark:
         diagnosis = in_words_of_course(diagnosis, names)
     else:
         gradients = {f"{name}_bar": words for name, words in gradients.items()}
+    again = runnable(report.reproduction, plan, mark.file, mark.functions)
+    report = replace(report, reproduction=again)
     return replace(mark, gradients=gradients, diagnosis=diagnosis, report=report)
 
 

@@ -25,6 +25,10 @@ def print_marks(console: Console, marks: Sequence[Mark]) -> None:
             console.print(details(mark), soft_wrap=True, highlight=False)
     good = sum(mark.ok for mark in marks)
     console.print(f"{good} of {len(marks)} layers are right.")
+    wrong = next((mark for mark in marks if mark.report is not None and not mark.report.ok), None)
+    if wrong is not None:
+        named = f"purebp verify {Path(wrong.file).name}:{','.join(wrong.functions)}"
+        console.print(f"All that was found, and a script to see it again: {named}", soft_wrap=True)
 
 
 def marks_table(file: str, marks: Sequence[Mark]) -> Table:

@@ -1,7 +1,11 @@
 """The mark of a layer: its forward, each gradient, and in which words."""
 
+import functools
+
+import jax
 import pytest
 
+from purebp.compat import enable_x64
 from purebp.verification.homework.find import find_all
 from purebp.verification.homework.grade import grade
 from purebp.verification.homework.mark import brief, in_words_of_course
@@ -83,7 +87,7 @@ def graded(tmp_path_factory):
     module = import_file(path)
     rows = {row.name: row for row in find_all(module, path)}
     settings = Settings(budget="quick", max_examples=1)
-    return lambda name: grade(module, rows[name], settings)
+    return functools.cache(lambda name: grade(module, rows[name], settings))
 
 
 def test_each_gradient_has_its_own_mark(graded):
@@ -151,6 +155,15 @@ def test_a_mark_as_plain_data(graded):
     assert data["gradients"] == {"dx": "4 times too large"}
     assert data["failures"]
     assert data["forward"]["matched"] == "svm"
+
+
+@pytest.mark.parametrize("name", ["linear", "svm_loss"])
+def test_the_script_of_a_failure_runs_as_it_stands(graded, name):
+    script = graded(name).report.reproduction
+    assert "pair_in_file" in script
+    with enable_x64(True), pytest.raises(AssertionError):
+        exec(script, {"__name__": "again"})
+    jax.config.update("jax_enable_x64", False)
 
 
 def test_the_words_of_the_course():
