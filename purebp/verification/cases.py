@@ -131,10 +131,18 @@ def cases_of(variant: Variant, patterns: tuple[str, ...] = PATTERNS) -> st.Searc
     )
 
 
-def fixed_cases(variant: Variant, patterns: tuple[str, ...] = PATTERNS) -> tuple[Case, ...]:
-    """One case for each pattern and each kind of cotangent, so that none is left to chance."""
-    by_pattern = [Case(variant, pattern, "normal", seed) for seed, pattern in enumerate(patterns)]
-    return (*by_pattern, *(Case(variant, "normal", kind, 1) for kind in COTANGENTS[1:]))
+def fixed_cases(
+    variant: Variant, patterns: tuple[str, ...] = PATTERNS, seed: int = 0
+) -> tuple[Case, ...]:
+    """One case for each pattern and each kind of cotangent, so that none is left to chance.
+
+    The first is the example itself, whatever the seed.
+    """
+    own = 1000 * seed
+    others = enumerate(patterns[1:], start=1)
+    by_pattern = [Case(variant, pattern, "normal", own + number) for number, pattern in others]
+    by_cotangent = [Case(variant, "normal", kind, own + 1) for kind in COTANGENTS[1:]]
+    return (Case(variant, patterns[0], "normal", 0), *by_pattern, *by_cotangent)
 
 
 def make_args(target: Target, case: Case) -> tuple[Any, ...]:

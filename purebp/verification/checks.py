@@ -51,6 +51,7 @@ from purebp.verification.transformations import (
     check_sixteen_bits,
     check_vmap,
 )
+from purebp.verification.unused import check_unused, has_rule
 
 COORDINATES = 48
 NONLINEAR = 1e-8
@@ -276,11 +277,14 @@ CHECKS: dict[str, Callable[[Probe, Case], Outcome]] = {
     "16 bits": partial(of_a_derivative, check_sixteen_bits),
     "jit": partial(of_a_derivative, check_jit),
     "vmap": partial(of_a_derivative, check_vmap),
+    "unused": partial(of_a_derivative, check_unused),
     "second order": partial(of_a_derivative, check_second_order),
     "repeat": partial(of_a_derivative, check_repeat),
     "buffers": check_buffers,
 }
-ONCE = frozenset({"contract", "16 bits", "jit", "vmap", "second order", "repeat", "buffers"})
+ONCE = frozenset(
+    {"contract", "16 bits", "jit", "vmap", "unused", "second order", "repeat", "buffers"}
+)
 """Checks that compile or run a program of their own: once for each variant is enough."""
 PROGRAMS = frozenset(CHECKS) - {"contract", "forward", "repeat", "buffers"}
 NOTHING = "the gradient of the function is 0 but for rounding: sums of normalised rows are constant"
@@ -307,6 +311,7 @@ def checks_of(target: Target) -> list[str]:
         "second order": target.sixteen_bits
         or target.once
         or (target.numpy is not None and not isinstance(target.numpy, TorchPair)),
+        "unused": not has_rule(target),
         "buffers": target.numpy is None,
     }
     return [name for name in CHECKS if not without.get(name)]

@@ -13,6 +13,7 @@ from purebp.errors import PurebpError
 from purebp.verification.budget import Budget, BudgetName, budget_named
 from purebp.verification.cases import (
     Case,
+    Variant,
     cases_of,
     first_line,
     fixed_cases,
@@ -88,18 +89,25 @@ def verify(
     >>> report.verdict
     'pass'
     """
-    started = time.perf_counter()
     made = with_oracle(make_target(target, reference, static, shapes, example_args))
     if rtol is not None or atol is not None:
         tolerance = made.tolerance._replace(rtol=rtol, atol=atol or 0.0)
         made = dataclasses.replace(made, tolerance=tolerance)
-    seed = 0 if seed is None else seed
     amount = budget_named(budget)
     if max_examples is not None:
         amount = amount._replace(examples=max_examples)
+    return verify_target(made, amount, 0 if seed is None else seed)
+
+
+def verify_target(
+    made: Target, amount: Budget, seed: int, probes: dict[Variant, Probe] | None = None
+) -> Report:
+    """Run every check; `probes` keeps what was compiled for another seed."""
+    started = time.perf_counter()
+    probes = {} if probes is None else probes
     with np.errstate(all="ignore"):  # nan and infinity are among the inputs
         power = Power()
-        runs = _run(made, amount, seed, power)
+        runs = _run(made, amount, seed, power, probes)
         lead = _lead(runs)
         diagnosis, reproduction = None, ""
         if lead is not None:
@@ -125,10 +133,12 @@ def verify(
     )
 
 
-def _run(target: Target, budget: Budget, seed: int, power: Power) -> dict[str, Tally]:
+def _run(
+    target: Target, budget: Budget, seed: int, power: Power, probes: dict[Variant, Probe]
+) -> dict[str, Tally]:
     runs = {name: Tally() for name in checks_of(target)}
     for index, variant in enumerate(variants(target, budget)):
-        probe = Probe(target, variant)
+        probe = probes.setdefault(variant, Probe(target, variant))
         if not _contract_holds(probe, runs["contract"]):
             break
         _run_variant(probe, runs, power, budget.examples, seed, transform=index < TRANSFORMED)
@@ -202,7 +212,7 @@ def _run_variant(
         power.look(probe, case)
 
     patterns = patterns_of(probe.target)
-    for case in fixed_cases(probe.variant, patterns):
+    for case in fixed_cases(probe.variant, patterns, seed):
         every_check(case)
     drawn = hypothesis.given(case=cases_of(probe.variant, patterns))(every_check)
     hypothesis.seed(seed)(settings(QUIET, max_examples=examples)(drawn))()

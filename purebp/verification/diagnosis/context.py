@@ -19,6 +19,7 @@ OTHERS = {
     "16 bits": ("dtype", "wrong in 16 bits, right in 32: sum in float32"),
     "jit": ("not repeatable", "another gradient without jax.jit than with it"),
     "vmap": ("batching", "another gradient under jax.vmap than one by one"),
+    "unused": ("term missing", "another gradient where not all of it is asked for"),
     "second order": ("second order", "right once, wrong when it is differentiated again"),
     "repeat": ("not repeatable", "the second call gives another gradient than the first"),
     "forward": ("wrong formula", "fwd computes something else than the function"),
