@@ -23,7 +23,7 @@ class Budget(NamedTuple):
 
 BUDGETS: dict[str, Budget] = {
     "quick": Budget(shapes=4, shapes_by_option=1, examples=1, shrink=10),
-    "normal": Budget(shapes=12, shapes_by_option=2, examples=3, shrink=30),
+    "normal": Budget(shapes=14, shapes_by_option=2, examples=3, shrink=30),
     "thorough": Budget(shapes=60, shapes_by_option=6, examples=40, shrink=200),
 }
 NORMAL = BUDGETS["normal"]

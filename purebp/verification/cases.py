@@ -6,6 +6,7 @@ draws cases, and shrinks them: the first variants, patterns and seeds are the si
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -90,7 +91,13 @@ def _variants_of_example(target: Target, given: Given, budget: Budget) -> tuple[
     def fits(shapes: Shapes) -> bool:
         return _has_fitting_cotangents(target, Variant(settings[0], shapes))
 
-    shapes = tuple(itertools.islice(other_shapes(given.shapes, accepts, fits), budget.shapes))
+    output = _output_shapes(target, Variant(settings[0], given.shapes))
+
+    def stretches(shapes: Shapes) -> bool:
+        return _output_shapes(target, Variant(settings[0], shapes)) == output
+
+    every = other_shapes(given.shapes, accepts, fits, stretches)
+    shapes = tuple(itertools.islice(every, budget.shapes))
     found = [Variant(settings[0], each) for each in shapes]
     for setting in settings[1:]:
         tried = (Variant(setting, each) for each in shapes)
@@ -116,6 +123,12 @@ def _has_fitting_cotangents(target: Target, variant: Variant) -> bool:
         return False
     pairs = [(bar, arg) for bar, arg in zip(bars, args, strict=True) if bar is not None]
     return all(jax.tree.map(jnp.shape, bar) == jax.tree.map(jnp.shape, arg) for bar, arg in pairs)
+
+
+def _output_shapes(target: Target, variant: Variant) -> Any:
+    args = make_args(target, Case(variant, "normal", "normal", 0))
+    y = jax.eval_shape(partial(target.reference, dict(variant.settings)), *args)
+    return jax.tree.map(jnp.shape, y)
 
 
 def patterns_of(target: Target) -> tuple[str, ...]:

@@ -19,22 +19,34 @@ FEW = 5
 
 
 def other_shapes(
-    shapes: Shapes, accepts: Callable[[Shapes], bool], fits: Callable[[Shapes], bool]
+    shapes: Shapes,
+    accepts: Callable[[Shapes], bool],
+    fits: Callable[[Shapes], bool],
+    stretches: Callable[[Shapes], bool],
 ) -> Iterator[Shapes]:
     """Shapes that the function accepts, the most telling ones first; the example's come first.
 
     Where arrays broadcast that did not in the example `fits` has to hold too: that the cotangents
-    have the shapes of the arguments. A layer need not promise that; JAX refuses it loudly.
+    have the shapes of the arguments. A layer need not promise that; JAX refuses it loudly. But one
+    that fits where an array stretches, to the output of the example, has to fit wherever it does.
     """
     seen = {shapes}
     yield shapes
     axes = independent_axes(shapes, accepts)
     broadcasts = {*_broadcasts(shapes), *_longer(shapes)}
+    promised = set[int]()
     for candidate in _candidates(shapes, axes):
         if candidate in seen or not accepts(candidate):
             continue
         seen.add(candidate)
-        if candidate not in broadcasts or fits(candidate):
+        if candidate not in broadcasts:
+            yield candidate
+            continue
+        array = next(k for k, shape in enumerate(candidate) if shape != shapes[k])
+        fitting, stretching = fits(candidate), stretches(candidate)
+        if fitting and stretching:
+            promised.add(array)
+        if fitting or (stretching and array in promised):
             yield candidate
 
 

@@ -51,7 +51,7 @@ def groups(function, *shapes):
 
 
 def others(function, *shapes):
-    return list(other_shapes(shapes, runs(function), anything))
+    return list(other_shapes(shapes, runs(function), anything, anything))
 
 
 def test_axes_that_go_together_are_found_by_trying():
@@ -119,14 +119,16 @@ def test_the_first_new_shape_has_all_sizes_different():
     ],
 )
 def test_telling_shapes_are_among_the_others(told, what):
-    found = itertools.islice(other_shapes(((2, 3), (3, 5), (5,)), runs(affine), anything), 40)
+    found = itertools.islice(
+        other_shapes(((2, 3), (3, 5), (5,)), runs(affine), anything, anything), 40
+    )
     assert any(told(*shapes) for shapes in found), what
 
 
 def test_a_function_that_refuses_everything_else_keeps_its_example():
-    assert list(other_shapes(((2, 3),), lambda shapes: shapes == ((2, 3),), anything)) == [
-        ((2, 3),)
-    ]
+    assert list(
+        other_shapes(((2, 3),), lambda shapes: shapes == ((2, 3),), anything, anything)
+    ) == [((2, 3),)]
     assert all(shape[-1] == 4 for (shape,) in others(fixed, (2, 4)))
 
 
@@ -139,7 +141,26 @@ def test_whatever_the_example_each_place_is_in_one_group_and_ranks_grow_by_one_a
     places = [place for group in independent_axes(shapes, anything) for place in group]
     wanted = [(k, a) for k, s in enumerate(shapes) for a, n in enumerate(s) if n > 1]
     assert sorted(places) == wanted
-    for found in itertools.islice(other_shapes(shapes, anything, anything), 30):
+    for found in itertools.islice(other_shapes(shapes, anything, anything, anything), 30):
         assert len(found) == len(shapes)
         assert all(len(new) <= len(old) + 1 for new, old in zip(found, shapes, strict=True))
         assert all(np.array(shape, int).min(initial=0) >= 0 for shape in found)
+
+
+def test_an_array_that_may_stretch_has_to_fit_wherever_it_does():
+    shapes = ((2, 3), (2, 3))
+    broadcasts = [((2, 3), w) for w in ((1, 3), (2, 1), (3,), ())]
+
+    def found(fitting):
+        def fits(candidate):
+            return candidate in fitting
+
+        def stretches(candidate):
+            return candidate in broadcasts
+
+        every = other_shapes(shapes, runs(jnp.multiply), fits, stretches)
+        return [each for each in every if each in broadcasts]
+
+    assert found(broadcasts) == broadcasts
+    assert found(broadcasts[:3]) == broadcasts
+    assert found([]) == []
