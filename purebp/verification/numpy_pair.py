@@ -91,6 +91,12 @@ class NumpyPair:
         forward.defvjp(fwd, bwd)
         return forward(*args)
 
+    def weighted(self, settings: Mapping[str, Any], args: tuple[Any, ...], y_bar: Any) -> float:
+        """sum(y_bar * output), outside of JAX: many calls need no program."""
+        out = self.forward(*map(own, args), **settings)[0]
+        flat = np.concatenate([np.ravel(y) for y in jax.tree.leaves(out)])
+        return float(flat.astype(np.float64) @ y_bar)
+
     def _out(self, settings: Mapping[str, Any], *args: Any) -> Any:
         out = self.forward(*map(own, args), **settings)[0]
         return jax.tree.map(lambda y: np.asarray(y, _dtype_of(args)), out)

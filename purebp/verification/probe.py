@@ -308,7 +308,18 @@ class Probe:
         """x -> sum(y_bar * forward(x)) on a batch of flat float64 vectors x.
 
         They go through in blocks of one size, so that one program serves batches of all sizes.
+        NumPy code has no program: it is called for each of them.
         """
+        pair = self.target.numpy
+        if pair is not None:
+            shapes = self.layout.chosen(self.layout.shapes)
+            ends = np.cumsum([math.prod(shape) for shape in shapes])[:-1]
+
+            def value(x: np.ndarray) -> float:
+                parts = [p.reshape(s) for p, s in zip(np.split(x, ends), shapes, strict=True)]
+                return pair.weighted(self.settings, self.layout.join(parts, rest), y_bar)
+
+            return lambda points: np.array([value(x) for x in points])
 
         def f(points: np.ndarray) -> np.ndarray:
             count = len(points)

@@ -277,3 +277,15 @@ def test_the_checks_see_a_wrong_layer(backward, argument):
     failure = CHECKS["gradient float64"](probe, probe.first).failure
     assert failure is not None
     assert failure.argument == argument
+
+
+def test_many_points_go_through_the_forward_pass_one_by_one():
+    probe = probe_of(affine_backward)
+    _, rest, _ = probe.inputs(probe.first)
+    points = RNG.standard_normal((3, X.size + W.size + B.size))
+    values = probe.scalar_forward(rest, G.ravel())(points)
+    ends = [X.size, X.size + W.size]
+    for value, point in zip(values, points, strict=True):
+        x, w, b = np.split(point, ends)
+        y = x.reshape(X.shape) @ w.reshape(W.shape) + b
+        assert value == pytest.approx(np.sum(G * y), rel=1e-12)
