@@ -18,6 +18,8 @@ PATTERNS = ("normal", "zeros", "ties", "tails")
 NEAR = 1e-6
 SINGULAR = 1e4
 """A second derivative that changes by this nearby has no end: as that of |z| at 0."""
+LOST = 1e-3
+"""A second derivative that changes by less than this of its size nearby changes by rounding."""
 SLACK = 1e6
 """Roundings that a second derivative may lose."""
 
@@ -57,7 +59,10 @@ def _at(probe: Probe, case: Case) -> Outcome:
             got = flat(hand(wide, rest, bars, along))
         except Exception as error:  # noqa: BLE001 - whatever refuses is an answer
             return Outcome(inconclusive=f"not differentiable twice: {type(error).__name__}")
-        nearby = [flat(plain(wide, rest, bars, along))]
+        try:
+            nearby = [flat(plain(wide, rest, bars, along))]
+        except Exception as error:  # noqa: BLE001 - JAX has no second derivative of the reference
+            return Outcome(inconclusive=f"the reference is not differentiable twice: {error!r:.60}")
         for _ in range(4):
             moved = [
                 jnp.asarray(x + NEAR * max(1.0, np.abs(x).max(initial=0)) * _signs(rng, x.shape))
@@ -71,12 +76,15 @@ def _at(probe: Probe, case: Case) -> Outcome:
     size = np.abs(nearby).max(axis=0)
     first = np.abs(probe.evidence(case).hand64.bars).max(initial=0.0)
     tolerance = SLACK * EPS64 * (size + size.max(initial=0.0) + first) + 1e-300
+    # Beside a point that is set apart, as 0 of sin(x)/x, the reference's own loses its digits.
+    spread = np.ptp(nearby[1:], axis=0)
+    tolerance = tolerance + np.where(spread <= LOST * (size + first), 3 * spread, 0.0)
     oracle = "the second derivative of " + probe.target.reference_name
     return compare("second order", oracle, case, probe.layout.place, got, expected, tolerance)
 
 
 def _signs(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    return rng.choice([-1.0, 1.0], shape)
+    return rng.choice([-1.0, 1.0], shape) * rng.uniform(0.5, 1.0, shape)
 
 
 def _programs(probe: Probe) -> tuple[Any, Any]:

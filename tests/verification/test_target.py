@@ -153,6 +153,16 @@ def test_a_custom_jvp_that_is_wrong_is_diagnosed():
     assert report.diagnosis == ("factor", "x_bar is 1.5 times too large")
 
 
+def test_a_fixed_argument_that_is_left_out_has_its_default():
+    @partial(jax.custom_jvp, nondiff_argnums=(1,))
+    def apply(x, power=3):
+        return x**power
+
+    made = make_target(apply, examples=(X,))
+    assert made.options["power"][0] == 3
+    np.testing.assert_allclose(made.reference({"power": 3}, X), X**3)
+
+
 @pytest.mark.xfail(
     strict=True, raises=TypeError, reason="the settings of a variant have to be hashable"
 )

@@ -21,6 +21,9 @@ from purebp.verification.targets.function import from_call
 
 def with_culprit(target: Target, probe: Probe, case: Case, found: Diagnosis) -> Diagnosis:
     """The diagnosis with the names of the rules that are wrong, if the target has any."""
+    if _fails_opened(target, probe, case):
+        text = f"wrong with every hand-written rule opened too, by autodiff alone: {found.text}"
+        return Diagnosis("autodiff", text)
     wrong = culprits(target, probe, case)
     if not wrong:
         return found
@@ -33,6 +36,13 @@ def with_culprit(target: Target, probe: Probe, case: Case, found: Diagnosis) -> 
     return Diagnosis(
         seen.kind, f"the rule of {wrong[0]} and {names} are wrong: {each or seen.text}"
     )
+
+
+def _fails_opened(target: Target, probe: Probe, case: Case) -> bool:
+    """Whether the function is wrong with all rules opened, if autodiff goes through it at all."""
+    if target.alone is None or target.differences:
+        return False
+    return _fails(target.alone(target, None), probe, case)
 
 
 def culprits(target: Target, probe: Probe, case: Case) -> list[Rule]:

@@ -126,8 +126,8 @@ def _made(
     return _Made(target, forward, (first, tuple(part.tree for part in parts)))
 
 
-def _alone(forward: Function, target: Target, rule: Rule) -> Target:
-    """The target with all rules opened but one."""
+def _alone(forward: Function, target: Target, rule: Rule | None) -> Target:
+    """The target with all rules opened but one, or all."""
     others = [other for other in target.rules if other != rule]
 
     def only(settings: Mapping[str, Any], *trees: Any) -> Any:

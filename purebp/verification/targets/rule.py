@@ -1,5 +1,6 @@
 """A function with a derivative rule of its own: jax.custom_vjp, jax.custom_jvp."""
 
+import inspect
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -62,6 +63,10 @@ def from_rule(
 def without_fixed(target: Any, examples: tuple[Any, ...]) -> tuple[Any, dict[str, Any]]:
     """The example's arrays, and what it has for the arguments that have no derivative."""
     places = fixed_arguments(target)
-    names = [p.name for p in read_signature(custom_rule_body(target)).parameters]
+    parameters = list(inspect.signature(custom_rule_body(target)).parameters.values())
     arrays = tuple(arg for place, arg in enumerate(examples) if place not in places)
-    return arrays, {names[k]: examples[k] for k in places if k < len(examples)}
+    fixed = {
+        parameters[k].name: examples[k] if k < len(examples) else parameters[k].default
+        for k in places
+    }
+    return arrays, {key: x for key, x in fixed.items() if x is not inspect.Parameter.empty}

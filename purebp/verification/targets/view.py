@@ -29,7 +29,7 @@ class Target:
     `differences`: the slopes of the reference are taken by finite differences. `once`: nobody
     expects it to be differentiated twice.
     `rules`: the hand-written rules of a function that contains some; `alone(target, rule)` is the
-    target with all of them opened but one.
+    target with all of them opened but one, or with all (None).
     `forward(settings, *args) -> y`, `pull(settings, args, y_bar) -> (y, cotangents)`, and
     `reference(settings, *args) -> y`, the plain function that oracles differentiate.
     """
@@ -53,7 +53,7 @@ class Target:
     unexplored: tuple[str, ...] = ()
     numpy: NumpyPair | None = None
     rules: tuple[Rule, ...] = ()
-    alone: Callable[["Target", Rule], "Target"] | None = None
+    alone: Callable[["Target", Rule | None], "Target"] | None = None
     differences: bool = False
     once: bool = False
 
