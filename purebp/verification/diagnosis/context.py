@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from purebp.verification.cases import Case, variants
+from purebp.verification.cases import Case, patterns_of, variants
 from purebp.verification.checks import check_jacobian, out_of_range
 from purebp.verification.compare import Failure
 from purebp.verification.diagnosis.culprit import with_culprit
@@ -43,7 +43,7 @@ def in_context(target: Target, probe: Probe, case: Case) -> Diagnosis:
     plainer = [case._replace(pattern=pattern, seed=1) for pattern in PLAIN]
     plain = next((other for other in plainer if _fails(probe, other)), None)
     case = case if plain is None else plain
-    found = diagnose(probe, case) or _in_low_precision(probe, case)
+    found = diagnose(probe, case) or _where_it_shows(probe, case) or _in_low_precision(probe, case)
     if plain is None and case.pattern in POINTS and found.kind in BROAD:
         found = Diagnosis("isolated point", f"wrong at special values only: {found.text}")
     first = variants(target)[0]
@@ -67,6 +67,14 @@ def diagnose_each(probe: Probe) -> dict[str, Diagnosis]:
     plain = (probe.first._replace(pattern=pattern, seed=1) for pattern in PLAIN)
     case = next((case for case in plain if _fails(probe, case)), None)
     return {} if case is None else by_argument(probe, case)
+
+
+def _where_it_shows(probe: Probe, case: Case) -> Diagnosis | None:
+    """The diagnosis on other values, where the error is too faint on these to be told."""
+    patterns = sorted(patterns_of(probe.target), key=lambda pattern: pattern in POINTS)
+    others = (case._replace(pattern=pattern, seed=1) for pattern in patterns)
+    found = (diagnose(probe, other) for other in others if _fails(probe, other))
+    return next((each for each in found if each is not None), None)
 
 
 def _in_low_precision(probe: Probe, case: Case) -> Diagnosis:

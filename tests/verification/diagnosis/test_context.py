@@ -1,5 +1,6 @@
 """Where a backward pass goes wrong, and what the other checks say."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -116,6 +117,7 @@ SAID = [
     ("repeat", "", "not repeatable"),
     ("vmap", "", "batching"),
     ("second order", "", "second order"),
+    ("unused", "where only output 0 is used", "term missing"),
     ("finite differences", "", "wrong formula"),
     ("forward", "float64", "wrong formula"),
 ]
@@ -137,3 +139,19 @@ def test_a_check_without_a_failure_has_a_diagnosis_too():
 def test_no_check_is_left_out():
     numbers = {"jacobian", "gradient float64", "gradient float32"}
     assert {name for name, _, _ in SAID} == set(CHECKS) - numbers
+
+
+def test_where_an_error_is_too_faint_to_be_told_other_values_tell_it():
+    """For targets that sum to 1, but for rounding, the missing factor is 1."""
+
+    def loss_fwd(x, t):
+        return -jnp.sum(t * jax.nn.log_softmax(x)), (x, t)
+
+    def loss_bwd(residuals, y_bar):
+        x, t = residuals
+        return y_bar * (jax.nn.softmax(x) - t), -y_bar * jax.nn.log_softmax(x)
+
+    t = jax.nn.softmax(jnp.array([0.3, 1.2, -0.4, 2.0, 0.1]))
+    x = jnp.array([0.5, -1.0, 2.0, 0.1, 1.0])
+    found = diagnosis(loss_bwd, "normal", fwd=loss_fwd, examples=(x, t))
+    assert found.kind not in {"dtype", "cancellation"}
