@@ -78,7 +78,7 @@ def test_verify_in_two_processes_gives_the_same_reports(capsys):
 def test_a_right_layer_in_a_file(capsys, layers):
     status, out, _ = run(capsys, "verify", f"{layers}:right", "--shapes", "b d, d k")
     assert status == 0
-    assert "right: pass, 11 of 11 checks passed" in out
+    assert "right: pass, 12 of 12 checks passed" in out
 
 
 def test_a_whole_file(capsys, layers):
@@ -121,7 +121,7 @@ def test_a_backward_pass_that_breaks_is_a_failure(capsys, layers, pair, text):
         (("verify", "nowhere.py:f"), 2, "nowhere.py: there is no such file"),
         (("verify", "{layers}:nothing"), 2, "has no 'nothing'; what it has to verify: right"),
         (("verify", "{layers}:right"), 2, "the shapes of its arguments are not known"),
-        (("verify", "{layers}:plain"), 2, "expected a purebp Op, a (fwd, bwd) pair"),
+        (("verify", "{layers}:plain"), 2, "the shapes of its arguments are not known"),
         (("verify", "{layers}:right", "--shapes", "b d, e k"), 0, "right: pass"),
         (("verify", "{layers}:right", "--shapes", "b"), 2, "shapes has 1 groups"),
         (("verify", "{layers}:raising_fwd,right_bwd", "--shapes", "b d, d k"), 2, "never"),
