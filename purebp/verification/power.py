@@ -60,6 +60,8 @@ class Power:
 
     def look(self, probe: Probe, case: Case) -> None:
         """Plant every mistake into the right Jacobian of a case; keep what it shows."""
+        if not probe.output:
+            return
         if self.planted and all(self.planted.values()) and case != probe.first:
             return
         jacobian = probe.evidence(case).truth.jacobian

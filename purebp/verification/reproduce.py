@@ -214,6 +214,8 @@ def _layer(target: Target) -> tuple[list[str], str]:
     if isinstance(source, Op) and OPS.get(source.name) is source:
         return ["from purebp.catalog import OPS"], f"OPS[{source.name!r}]"
     functions = _functions(target)
+    if not all(hasattr(function, "__name__") for function, _ in functions):
+        raise UnwritableError(f"{target.name} has no name that a script could import")
     found = [import_of(function, inner) for function, inner in functions]
     known = [each for each in found if each is not None]
     names = [

@@ -135,8 +135,20 @@ def make_custom_vjp(body, fwd, bwd):
     return layer
 
 
-def detached_layer():
-    return make_custom_vjp(detached, affine_fwd, detached_bwd)
+def deaf_fwd(x, w, b):
+    return affine(x.value, w.value, b.value), (x.value, w.value, x.perturbed and w.perturbed)
+
+
+def deaf_bwd(res, g):
+    """Right if both x and w are differentiated."""
+    x, w, both = res
+    return affine_bwd((x, w), g if both else 0 * g)
+
+
+def deaf_layer():
+    layer = jax.custom_vjp(affine)
+    layer.defvjp(deaf_fwd, deaf_bwd, symbolic_zeros=True)
+    return layer
 
 
 PLANTED = [
@@ -152,6 +164,7 @@ PLANTED = [
     ("16 bits", (affine_fwd, summed_in_16_bits), affine),
     ("jit", (affine_fwd, other_when_traced), affine),
     ("vmap", (affine_fwd, wrong_when_batched), affine),
+    ("unused", deaf_layer(), None),
     ("second order", (affine_fwd, constant_weights), affine),
     ("repeat", (affine_fwd, other_each_time), affine),
     ("buffers", (affine_forward, affine_backward_in_place), None),

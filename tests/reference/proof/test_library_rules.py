@@ -12,7 +12,7 @@ from purebp.verification.compare import Outcome
 from purebp.verification.probe import Probe
 from purebp.verification.rules import rules_of
 from purebp.verification.target import make_target
-from reference.library_rules import LIBRARY
+from reference.proof.library_rules import LIBRARY
 
 
 def outcome_of(name: str, check: str, pattern: str = "normal") -> Outcome:

@@ -108,7 +108,7 @@ def result_of(job: Job, seeds: int, stop: float) -> dict[str, Any] | None:
     if time.monotonic() > stop:
         return None
     started = time.monotonic()
-    command = [sys.executable, "-m", "reference.judge", *job, str(seeds)]
+    command = [sys.executable, "-m", "reference.proof.judge", *job, str(seeds)]
     environment = {**os.environ, "JAX_ENABLE_X64": str(int(job.dtype == "float64"))}
     try:
         done = subprocess.run(

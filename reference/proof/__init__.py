@@ -1,0 +1,1 @@
+"""What the verifier finds: real wrong gradients, their right twins, and the rules of libraries."""
