@@ -1,10 +1,11 @@
 """The inputs that a target is tried on: shapes, options, values and cotangents.
 
 A variant fixes options and shapes (each one compiles once); a case adds the values. Hypothesis
-draws cases, and shrinks them: the first variants, patterns and seeds are the simplest.
+draws cases in the tests: the first variants, patterns and seeds are the simplest.
 """
 
 import itertools
+import random
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -142,6 +143,23 @@ def cases_of(variant: Variant, patterns: tuple[str, ...] = PATTERNS) -> st.Searc
     return st.builds(
         Case, st.just(variant), st.sampled_from(patterns), st.sampled_from(COTANGENTS), seeds
     )
+
+
+def drawn_cases(
+    variant: Variant, patterns: tuple[str, ...], count: int, seed: int
+) -> tuple[Case, ...]:
+    """Cases drawn by chance; the same ones for the same seed."""
+    rng = random.Random(seed)
+    return tuple(
+        Case(variant, rng.choice(patterns), rng.choice(COTANGENTS), rng.randrange(2**16))
+        for _ in range(count)
+    )
+
+
+def simplest_cases(variant: Variant, patterns: tuple[str, ...]) -> Iterator[Case]:
+    """All cases, the simplest first."""
+    for seed, cotangent, pattern in itertools.product(range(2**16), COTANGENTS, patterns):
+        yield Case(variant, pattern, cotangent, seed)
 
 
 def fixed_cases(

@@ -5,16 +5,14 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import hypothesis
 import numpy as np
-from hypothesis import settings
 
 from purebp.errors import PurebpError
 from purebp.verification.budget import Budget, BudgetName, budget_named
 from purebp.verification.cases import (
     Case,
     Variant,
-    cases_of,
+    drawn_cases,
     first_line,
     fixed_cases,
     patterns_of,
@@ -30,9 +28,10 @@ from purebp.verification.power import Power
 from purebp.verification.probe import Probe
 from purebp.verification.report import Report
 from purebp.verification.reproduce import script
-from purebp.verification.shrink import QUIET, failure_on, shrink
+from purebp.verification.shrink import failure_on, shrink
 from purebp.verification.tally import Tally
 from purebp.verification.target import Target, make_target
+from purebp.verification.targets.keyed import with_key
 
 TRANSFORMED = 1
 """Under jit, vmap and twice: for the first variant."""
@@ -49,6 +48,7 @@ def verify(
     shapes: str | None = None,
     rtol: float | None = None,
     atol: float | None = None,
+    key: Any = None,
     budget: BudgetName = "normal",
     max_examples: int | None = None,
     seed: int | None = None,
@@ -70,6 +70,7 @@ def verify(
         shapes: axis names for each argument, as in `"b d, d k"`; sizes are varied.
         rtol: allowed relative error of each entry, instead of 8 roundings of (|J|^T |y_bar|).
         atol: allowed absolute error of each entry, added to that.
+        key: for a layer that draws random numbers, its argument named `key`.
         budget: how much is tried: "quick", "normal" or "thorough".
         max_examples: inputs drawn for each variant (options and shapes), on top of one for each
             kind of values, instead of the budget's.
@@ -89,6 +90,8 @@ def verify(
     >>> report.verdict
     'pass'
     """
+    if key is not None:
+        target, example_args = with_key(target, example_args, key)
     made = with_oracle(make_target(target, reference, static, shapes, example_args))
     if rtol is not None or atol is not None:
         tolerance = made.tolerance._replace(rtol=rtol, atol=atol or 0.0)
@@ -112,7 +115,7 @@ def verify_target(
         diagnosis, reproduction = None, ""
         if lead is not None:
             diagnosis = _diagnose(made, lead, runs[lead])
-            _shrink(lead, runs, amount, seed)
+            _shrink(lead, runs, amount)
             reproduction = _script(runs[lead], f"{made.name}: {diagnosis.text}")
     kept, kept_by_autodiff = residual_bytes(made)
     return Report(
@@ -163,10 +166,10 @@ def _diagnose(target: Target, lead: str, run: Tally) -> Diagnosis:
     return of_a_check(lead, run.failure)
 
 
-def _shrink(lead: str, runs: Mapping[str, Tally], budget: Budget, seed: int) -> None:
+def _shrink(lead: str, runs: Mapping[str, Tally], budget: Budget) -> None:
     """Put the smallest failing case in the place of the first, for all checks that fail on it."""
     found = runs[lead].found
-    smallest = None if lead in ONCE or found is None else shrink(lead, *found, budget, seed)
+    smallest = None if lead in ONCE or found is None else shrink(lead, *found, budget)
     if smallest is None:
         return
     for name, run in runs.items():
@@ -212,10 +215,9 @@ def _run_variant(
         power.look(probe, case)
 
     patterns = patterns_of(probe.target)
-    for case in fixed_cases(probe.variant, patterns, seed):
+    fixed = fixed_cases(probe.variant, patterns, seed)
+    for case in (*fixed, *drawn_cases(probe.variant, patterns, examples, seed)):
         every_check(case)
-    drawn = hypothesis.given(case=cases_of(probe.variant, patterns))(every_check)
-    hypothesis.seed(seed)(settings(QUIET, max_examples=examples)(drawn))()
 
 
 def _run_check(name: str, probe: Probe, case: Case, run: Tally) -> None:

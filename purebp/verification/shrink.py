@@ -2,34 +2,21 @@
 
 import itertools
 import math
-import random
 from collections.abc import Iterator
 
-import hypothesis
-from hypothesis import HealthCheck, Phase, settings
-from hypothesis.errors import NoSuchExample
-
 from purebp.verification.budget import Budget
-from purebp.verification.cases import Case, Variant, cases_of, patterns_of, variants
+from purebp.verification.cases import Case, Variant, patterns_of, simplest_cases, variants
 from purebp.verification.checks import CHECKS, out_of_range
 from purebp.verification.compare import Failure
 from purebp.verification.diagnosis import diagnose
 from purebp.verification.probe import Probe
 
-QUIET = settings(
-    deadline=None,
-    database=None,
-    suppress_health_check=tuple(HealthCheck),  # type: ignore[reportArgumentType]  # a metaclass
-    phases=[Phase.explicit, Phase.generate],
-)
 SMALLER = 3
 """Other shapes that are tried."""
 ABOUT_NUMBERS = {"jacobian", "gradient float64", "gradient float32"}
 
 
-def shrink(
-    name: str, probe: Probe, case: Case, budget: Budget, seed: int
-) -> tuple[Probe, Case] | None:
+def shrink(name: str, probe: Probe, case: Case, budget: Budget) -> tuple[Probe, Case] | None:
     """The simplest case that still fails a check; `None` if it fails no more.
 
     First other shapes with fewer numbers, as far as the diagnosis stays the same; then the plainest
@@ -39,23 +26,16 @@ def shrink(
         moved = case._replace(variant=other.variant)
         fails = failure_on(name, other, moved) is not None
         if fails and _same(name, (probe, case), (other, moved)):
-            return _plainest(name, other, moved, budget, seed)
-    return _plainest(name, probe, case, budget, seed)
+            return _plainest(name, other, moved, budget)
+    return _plainest(name, probe, case, budget)
 
 
-def _plainest(
-    name: str, probe: Probe, case: Case, budget: Budget, seed: int
-) -> tuple[Probe, Case] | None:
-    enough = settings(QUIET, max_examples=budget.shrink, phases=[Phase.generate, Phase.shrink])
-    try:
-        found = hypothesis.find(
-            cases_of(probe.variant, patterns_of(probe.target)),
-            lambda candidate: failure_on(name, probe, candidate) is not None,
-            settings=enough,
-            random=random.Random(seed),
-        )
-    except NoSuchExample:
-        found = case
+def _plainest(name: str, probe: Probe, case: Case, budget: Budget) -> tuple[Probe, Case] | None:
+    simplest = itertools.islice(
+        simplest_cases(probe.variant, patterns_of(probe.target)), budget.shrink
+    )
+    failing = (other for other in simplest if failure_on(name, probe, other) is not None)
+    found = next(failing, case)
     plainest = found if _same(name, (probe, case), (probe, found)) else case
     return None if failure_on(name, probe, plainest) is None else (probe, plainest)
 

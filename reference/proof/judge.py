@@ -2,6 +2,7 @@
 
 import json
 import sys
+from importlib import import_module
 from typing import Any
 
 import jax
@@ -100,8 +101,7 @@ def by_check_grads(target: Target, example: tuple[Any, ...]) -> bool:
 
 def by_gradcheck(target: Target, example: tuple[Any, ...]) -> bool:
     """`torch.autograd.gradcheck` with its defaults, in float64 as it asks for."""
-    import torch  # noqa: PLC0415 - an extra
-
+    torch: Any = import_module("torch")  # an extra
     layer, floating = _of_floating(as_custom_vjp(target), example)
     shapes = [np.shape(x) for x in floating]
 
@@ -109,9 +109,7 @@ def by_gradcheck(target: Target, example: tuple[Any, ...]) -> bool:
         @staticmethod
         def forward(ctx: Any, *tensors: Any) -> Any:
             ctx.args = [jnp.asarray(t.detach().numpy()) for t in tensors]
-            out = [
-                y for y in jax.tree.leaves(layer(*ctx.args)) if jnp.issubdtype(y.dtype, jnp.inexact)
-            ]
+            out = filter(_is_floating, jax.tree.leaves(layer(*ctx.args)))
             return tuple(torch.from_numpy(np.array(y)) for y in out)
 
         @staticmethod
@@ -121,7 +119,7 @@ def by_gradcheck(target: Target, example: tuple[Any, ...]) -> bool:
             bars = jax.tree.map(
                 lambda leaf: (
                     jnp.asarray(next(given).numpy())
-                    if jnp.issubdtype(leaf.dtype, jnp.inexact)
+                    if _is_floating(leaf)
                     else np.zeros(leaf.shape, jax.dtypes.float0)
                 ),
                 y,

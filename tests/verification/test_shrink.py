@@ -43,7 +43,7 @@ def first(target):
 
 def test_shapes_become_smaller_while_the_diagnosis_stays_the_same():
     target = make_target((mean_fwd, mean_bwd), examples=(X, X[0]))
-    found = shrink("jacobian", *first(target), NORMAL, 0)
+    found = shrink("jacobian", *first(target), NORMAL)
     assert found is not None
     shape = shape_of(found[1])
     assert shape[0] > 1
@@ -55,7 +55,7 @@ def test_shapes_become_smaller_while_the_diagnosis_stays_the_same():
 
 def test_shapes_on_which_it_does_not_fail_are_passed_over():
     target = make_target((mean_fwd, tail_bwd), examples=(X, X[0]))
-    found = shrink("jacobian", *first(target), NORMAL, 0)
+    found = shrink("jacobian", *first(target), NORMAL)
     assert found is not None
     assert shape_of(found[1])[0] > 4
 
@@ -67,4 +67,4 @@ def test_a_case_that_does_not_fail_has_no_smaller_one():
         return spread, jnp.mean(x * y_bar, axis=0)
 
     target = make_target((mean_fwd, right_bwd), examples=(X, X[0]))
-    assert shrink("jacobian", *first(target), NORMAL, 0) is None
+    assert shrink("jacobian", *first(target), NORMAL) is None

@@ -5,5 +5,6 @@ pairs           Op, (fwd, bwd), NumPy pairs
 rule            a function with a rule of its own: jax.custom_vjp, jax.custom_jvp
 function        a function or module that contains such
 parts           arguments and modules as arrays, and what is put back
+keyed           the key of a layer that draws random numbers
 torch_function  torch.autograd.Function
 """
