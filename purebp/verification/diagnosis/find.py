@@ -30,6 +30,7 @@ RULES: tuple[Rule, ...] = (
     factors.factor_by_column,
     factors.factor_by_row,
     places.single_points,
+    places.subdomain,
     places.rows_mixed,
     places.zeros_missing,
     places.entries_missing,

@@ -1,6 +1,7 @@
 """Rules about places: transposed, swapped, zero where they should not be, and the other way."""
 
 import itertools
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -152,10 +153,32 @@ def single_points(view: View) -> Diagnosis | None:
             f"{view.name}_bar is wrong where |{view.name}| is {np.abs(x[off]).min():.3g} and more: "
             "digits are lost in the tail",
         )
-    for side, words in ((1, "positive"), (-1, "negative")):
-        if np.all(x[off] * side > 0) and np.all(x[~off] * side <= 0):
+    return None
+
+
+def subdomain(view: View) -> Diagnosis | None:
+    """W is wrong on one side of 0, of the argument itself or of another one."""
+    off = differs(view.wrong, view.right).any(axis=0)
+    if not off.any() or off.all():
+        return None
+    for words, numbers in _sides(view):
+        if np.all(numbers[off] > 0) and np.all(numbers[~off] <= 0):
             return Diagnosis(
-                "subdomain",
-                f"{view.name}_bar is wrong where {view.name} is {words}, right elsewhere",
+                "subdomain", f"{view.name}_bar is wrong where {words}, right elsewhere"
             )
     return None
+
+
+def _sides(view: View) -> Iterator[tuple[str, np.ndarray]]:
+    """Conditions on the entries of an argument: a number that is positive where they hold."""
+    x = np.sign(view.x.ravel())
+    yield f"{view.name} is positive", x
+    yield f"{view.name} is negative", -x
+    for name, array in view.arrays.items():
+        if name == view.name or array.size != x.size:
+            continue
+        other = np.sign(array.ravel())
+        yield f"{name} is positive", other
+        yield f"{name} is negative", -other
+        yield f"{view.name} and {name} have the same sign", x * other
+        yield f"{view.name} and {name} have different signs", -x * other

@@ -9,6 +9,7 @@ from purebp.verification.diagnosis.places import (
     rows_mixed,
     same_numbers_elsewhere,
     single_points,
+    subdomain,
     swapped,
     transposed,
     zeros_missing,
@@ -27,7 +28,7 @@ from tests.verification.diagnosis.made import (
 
 RULES = (
     *(not_finite, swapped, transposed, same_numbers_elsewhere),
-    *(rows_mixed, zeros_missing, entries_missing, single_points),
+    *(rows_mixed, zeros_missing, entries_missing, single_points, subdomain),
 )
 BLOCKS = np.kron(np.eye(3), RNG.standard_normal((2, 2)))  # rows of (3, 2) kept apart
 LOWER = np.tril(np.ones((5, 5)))  # a cumulative sum
@@ -174,8 +175,6 @@ def test_everything_nothing_or_more_than_missing_entries_is_told_by_others(wrong
         ([0.0, 1.5, 0.0, 2.0], [0, 2], "isolated point", "exactly where |x| is 0"),
         ([6.0, 1.5, -6.0, 2.0], [0, 2], "isolated point", "exactly where |x| is 6"),
         ([30.0, 1.5, -40.0, 2.0], [0, 2], "cancellation", "where |x| is 30 and more"),
-        ([1.0, -1.5, 2.0, -2.5], [0, 2], "subdomain", "where x is positive"),
-        ([1.0, -1.5, 2.0, -2.5], [1, 3], "subdomain", "where x is negative"),
     ],
 )
 def test_values_at_which_it_is_wrong_are_named(x, columns, wanted, text):
@@ -198,6 +197,33 @@ def test_values_at_which_it_is_wrong_are_named(x, columns, wanted, text):
 def test_where_values_do_not_tell_nothing_is_said(x, columns):
     wrong = placed(np.diag(X4), columns, columns, value=0.123)
     assert single_points(view(np.diag(X4), wrong, x=x)) is None
+
+
+@pytest.mark.parametrize(
+    ("columns", "text"),
+    [
+        ([0, 2], "where x is positive"),
+        ([1, 3], "where x is negative"),
+        ([0, 1], "where z is positive"),
+        ([2, 3], "where z is negative"),
+        ([0, 3], "where x and z have the same sign"),
+        ([1, 2], "where x and z have different signs"),
+    ],
+)
+def test_the_side_of_zero_on_which_it_is_wrong_is_named(columns, text):
+    x, z = np.array([1.0, -1.5, 2.0, -2.5]), np.array([3.0, 0.5, -1.0, -2.0])
+    wrong = placed(np.diag(X4), columns, columns, value=0.123)
+    found = subdomain(view(np.diag(X4), wrong, x=x, arrays={"z": z}))
+    assert found is not None
+    assert found.kind == "subdomain"
+    assert text in found.text
+
+
+@pytest.mark.parametrize("columns", [[0], [0, 1, 2], [0, 1, 2, 3], []])
+def test_where_no_side_tells_nothing_is_said(columns):
+    x, z = np.array([1.0, -1.5, 2.0, -2.5]), np.array([3.0, 0.5, -1.0, -2.0])
+    wrong = placed(np.diag(X4), columns, columns, value=0.123)
+    assert subdomain(view(np.diag(X4), wrong, x=x, arrays={"z": z})) is None
 
 
 def test_one_entry_of_no_special_value_is_not_isolated():
