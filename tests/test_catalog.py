@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from purebp.catalog import OPS, families, find
 from purebp.errors import UnknownOpError
-from purebp.verification.cases import Variant, cases_of, variants
+from purebp.verification.cases import COTANGENTS, PATTERNS, Case, Variant, variants
 from purebp.verification.checks import CHECKS, ONCE, checks_of
 from purebp.verification.probe import Probe
 from purebp.verification.report import describe
@@ -64,6 +64,12 @@ def must_pass_once(name, besides=()):
             outcome = CHECKS[check](probe, probe.first)
             assert not outcome.inconclusive
             assert outcome.failure is None, describe(outcome.failure)
+
+
+def cases_of(variant):
+    """Cases of one variant; they shrink to the first patterns and seeds, which are the simplest."""
+    patterns, cotangents = st.sampled_from(PATTERNS), st.sampled_from(COTANGENTS)
+    return st.builds(Case, st.just(variant), patterns, cotangents, st.integers(0, 2**16))
 
 
 def must_pass(name, data):

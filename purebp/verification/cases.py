@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from hypothesis import strategies as st
 
 from purebp.errors import PurebpError, TargetError
 from purebp.op import Domain
@@ -135,14 +134,6 @@ def _output_shapes(target: Target, variant: Variant) -> Any:
 def patterns_of(target: Target) -> tuple[str, ...]:
     """The patterns of values that a target is tried on."""
     return PATTERNS if target.given is None else target.given.patterns
-
-
-def cases_of(variant: Variant, patterns: tuple[str, ...] = PATTERNS) -> st.SearchStrategy[Case]:
-    """Cases of one variant."""
-    seeds = st.integers(0, 2**16)
-    return st.builds(
-        Case, st.just(variant), st.sampled_from(patterns), st.sampled_from(COTANGENTS), seeds
-    )
 
 
 def drawn_cases(

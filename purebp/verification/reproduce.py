@@ -169,39 +169,38 @@ def _call(target: Target, settings: Mapping[str, Any], names: Sequence[str]) -> 
     )
 
 
+def _through_vjp(layer: str, names: Sequence[str], given: Sequence[str]) -> list[str]:
+    """The lines that call a layer, and pull y_bar back through it."""
+    return [
+        f"def function({', '.join(names)}):",
+        f"    return {layer}({', '.join(given)})",
+        "",
+        f"y, pullback = jax.vjp(function, {', '.join(names)})",
+        "bars = pullback(y_bar)",
+    ]
+
+
 def _of_a_rule(
     target: Target, settings: Mapping[str, Any], layer: str, names: Sequence[str]
 ) -> list[str]:
-    """Through `jax.vjp`; what has no derivative is passed as it is, in its place."""
+    """What has no derivative is passed as it is, in its place."""
     parameters = read_signature(custom_rule_body(target.source)).parameters
     fixed = {parameters[place].name: place for place in fixed_arguments(target.source)}
     given = list(names)
     for name, place in sorted(fixed.items(), key=lambda item: item[1]):
         given.insert(place, repr(settings[name]))
     given += [f"{key}={value!r}" for key, value in settings.items() if key not in fixed]
-    return [
-        f"def function({', '.join(names)}):",
-        f"    return {layer}({', '.join(given)})",
-        "",
-        f"y, pullback = jax.vjp(function, {', '.join(names)})",
-        "bars = pullback(y_bar)",
-    ]
+    return _through_vjp(layer, names, given)
 
 
 def _of_a_function(
     target: Target, settings: Mapping[str, Any], layer: str, names: Sequence[str]
 ) -> list[str]:
-    """Through `jax.vjp`; by name where a setting stands among the arguments."""
+    """By name where a setting stands among the arguments."""
     known = {parameter.name for parameter in read_signature(target.source).parameters}
     given = [f"{name}={name}" for name in names] if known & set(settings) else list(names)
     given += [f"{key}={value!r}" for key, value in settings.items()]
-    return [
-        f"def function({', '.join(names)}):",
-        f"    return {layer}({', '.join(given)})",
-        "",
-        f"y, pullback = jax.vjp(function, {', '.join(names)})",
-        "bars = pullback(y_bar)",
-    ]
+    return _through_vjp(layer, names, given)
 
 
 def _numpy(name: str) -> str:

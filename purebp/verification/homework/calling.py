@@ -55,7 +55,6 @@ def _is_number(value: Any) -> bool:
 def course_pair(forward: Function, backward: Function, call: Call) -> Pair:
     """A pair whose arrays and options are those of a call."""
     taken = _bundles_taken(forward, call) or 0
-    cache_first = residuals_first(backward)
 
     def run(*arrays: Any, **options: Any) -> tuple[Any, Any]:
         call.check_shapes(arrays)
@@ -63,12 +62,8 @@ def course_pair(forward: Function, backward: Function, call: Call) -> Pair:
         np.random.seed(0)  # noqa: NPY002 - layers of courses draw from the global generator
         return split_outputs(forward, backward, forward(*arrays, *bundles))
 
-    def pull(dout: Any, cache: Any) -> Any:
-        douts = dout if isinstance(dout, tuple) else (dout,)
-        return backward(cache, *douts) if cache_first else backward(*douts, cache)
-
-    taken_options = {key.of_call for bundle in call.bundles[:taken] for key in bundle.keys}
-    return _signed(run, forward, _array_names(forward, call), taken_options), _named(pull, backward)
+    options = set(options_taken(forward, call))
+    return _signed(run, forward, _array_names(forward, call), options), _pull_of(backward)
 
 
 def options_taken(forward: Function, call: Call) -> dict[str, tuple[Any, ...]]:
@@ -128,7 +123,6 @@ def without_fixed(call: Call, seed: int) -> tuple[Any, ...]:
 def given_pair(forward: Function, backward: Function, examples: tuple[Any, ...]) -> Pair:
     """A pair with everything in an example that is no array handed on as it is."""
     places = [place for place, arg in enumerate(examples) if is_array(arg)]
-    cache_first = residuals_first(backward)
     positional = [parameter.name for parameter in _positional(forward)]
     names = tuple(positional[k] if k < len(positional) else f"argument_{k}" for k in places)
 
@@ -138,11 +132,18 @@ def given_pair(forward: Function, backward: Function, examples: tuple[Any, ...])
             given[place] = array
         return split_outputs(forward, backward, forward(*given, **options))
 
+    return _signed(run, forward, names, set()), _pull_of(backward)
+
+
+def _pull_of(backward: Function) -> Function:
+    """The backward as a function of (dout, cache), of several outputs too."""
+    cache_first = residuals_first(backward)
+
     def pull(dout: Any, cache: Any) -> Any:
         douts = dout if isinstance(dout, tuple) else (dout,)
         return backward(cache, *douts) if cache_first else backward(*douts, cache)
 
-    return _signed(run, forward, names, set()), _named(pull, backward)
+    return _named(pull, backward)
 
 
 def traced_pair(pair: Pair) -> Pair:

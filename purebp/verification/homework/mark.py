@@ -14,7 +14,7 @@ class Mark:
     """One row of the table.
 
     `verdict` is that of the report, "fail" too where the forward is wrong, and "not run" where
-        nothing could be checked; `problem` then says why. `gradients` has a few words for each
+    nothing could be checked; `problem` then says why. `gradients` has a few words for each
     argument.
     """
 

@@ -15,7 +15,7 @@ from purebp.verification.given import given_of
 from purebp.verification.options import alternatives, guess_options
 from purebp.verification.rules import Call, Rule, open_rules, rules_of
 from purebp.verification.targets.parts import Parts, is_module, linen_module, parts_of
-from purebp.verification.targets.view import UNKNOWN_CONDITION, Function, Target
+from purebp.verification.targets.view import Function, Target
 
 
 class _Called(NamedTuple):
@@ -114,11 +114,6 @@ def _made(
         else "the given reference",
         parameters=tuple(Parameter(n, (), False) for n in called.names if n not in fixed),
         options=tried.values,
-        defaults={},
-        domains={},
-        sizes={},
-        tolerance=UNKNOWN_CONDITION,
-        example=None,
         unexplored=tried.unexplored,
         alone=partial(_alone, forward),
     )
@@ -154,11 +149,6 @@ def from_call(name: str, call: Call, parameters: tuple[Parameter, ...]) -> Targe
         reference_name="its body",
         parameters=parameters,
         options={},
-        defaults={},
-        domains={},
-        sizes={},
-        tolerance=UNKNOWN_CONDITION,
-        example=None,
         given=given_of(tuple(call.values)),
     )
 

@@ -68,11 +68,7 @@ def from_numpy(
         reference_name=plain,
         parameters=pair.signature.parameters,
         options=tried.values,
-        defaults={},
-        domains={},
-        sizes={},
         tolerance=DIFFERENCES if reference is None else UNKNOWN_CONDITION,
-        example=None,
         unexplored=tried.unexplored,
         numpy=pair,
     )

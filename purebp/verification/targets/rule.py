@@ -10,7 +10,7 @@ import jax
 from purebp.compat import custom_rule_body, fixed_arguments
 from purebp.signature import read_signature
 from purebp.verification.options import guess_options
-from purebp.verification.targets.view import UNKNOWN_CONDITION, Function, Target
+from purebp.verification.targets.view import Function, Target
 
 
 def from_rule(
@@ -51,11 +51,6 @@ def from_rule(
         reference_name="the undecorated body" if reference is None else "the given reference",
         parameters=tuple(p for p in signature.parameters if p.name not in fixed),
         options=tried.values,
-        defaults={},
-        domains={},
-        sizes={},
-        tolerance=UNKNOWN_CONDITION,
-        example=None,
         unexplored=tried.unexplored,
     )
 

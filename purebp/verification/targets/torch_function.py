@@ -58,11 +58,7 @@ def from_torch(
         reference_name=oracle,
         parameters=tuple(named[: len(arrays)]),
         options=options,
-        defaults={},
-        domains={},
-        sizes={},
         tolerance=tolerance,
-        example=None,
         numpy=pair,
     )
     return made, arrays

@@ -1,7 +1,7 @@
 """The one view of everything that can be verified."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,8 @@ class Target:
 
     `sixteen_bits`: it promises to be right in bfloat16 and float16, or to refuse them. `given`:
     the example arguments, where these are all that is known of it; `unexplored`: the options of
-    which only the default is tried.
+    which only the default is tried. `defaults`, `domains`, `sizes` and `example` are
+    known of an Op alone.
     `differences`: the slopes of the reference are taken by finite differences. `once`: nobody
     expects it to be differentiated twice.
     `rules`: the hand-written rules of a function that contains some; `alone(target, rule)` is the
@@ -42,11 +43,11 @@ class Target:
     reference_name: str
     parameters: tuple[Parameter, ...]
     options: Mapping[str, tuple[Any, ...]]
-    defaults: Mapping[str, Any]
-    domains: Mapping[str, Domain]
-    sizes: Mapping[str, tuple[Any, ...]]
-    tolerance: Tolerance
-    example: Callable[[np.random.Generator], tuple[Any, ...]] | None
+    defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    domains: Mapping[str, Domain] = field(default_factory=dict[str, Domain])
+    sizes: Mapping[str, tuple[Any, ...]] = field(default_factory=dict[str, tuple[Any, ...]])
+    tolerance: Tolerance = UNKNOWN_CONDITION
+    example: Callable[[np.random.Generator], tuple[Any, ...]] | None = None
     save: Function | None = None
     sixteen_bits: bool = False
     given: Given | None = None
