@@ -139,7 +139,7 @@ def digits_lost(probe: Probe, case: Case, expected: np.ndarray, eps: float) -> n
     if probe.target.given is None or case.pattern == "normal":
         return 0.0 * size
     mixed = 0.0
-    if not _is_diagonal(probe, case):
+    if not _is_diagonal(probe):
         much = 1e4 if case.pattern in EXTREME else 64
         mixed = much * eps * max(_largest(expected), _usual_size(probe, case))
     return mixed + (LOST * size + FAINT if case.pattern in EXTREME else 0.0 * size)
@@ -172,9 +172,9 @@ def _usual_size(probe: Probe, case: Case) -> float:
     return _largest(usual) * _largest(probe.evidence(case).y_bar)
 
 
-def _is_diagonal(probe: Probe, case: Case) -> bool:
+def _is_diagonal(probe: Probe) -> bool:
     """Whether each output depends on one entry of each argument: nothing is added up."""
-    jacobian = probe.evidence(case).truth.jacobian
+    jacobian = probe.evidence(probe.first).truth.jacobian
     if jacobian is None:
         return False
     sizes = [math.prod(shape) for shape in probe.layout.chosen(probe.layout.shapes)]

@@ -9,6 +9,8 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 MOST = 16
+INFINITE = 1e8
+"""A larger constant stands for infinity, as what masked scores are set to: no input is like it."""
 
 
 def literals_of(jaxpr: Any) -> tuple[tuple[float, ...], tuple[int, ...]]:
@@ -19,7 +21,7 @@ def literals_of(jaxpr: Any) -> tuple[tuple[float, ...], tuple[int, ...]]:
             continue
         if jnp.issubdtype(jnp.result_type(value), jnp.integer):
             integers[int(value)] = None
-        elif jnp.issubdtype(jnp.result_type(value), jnp.floating) and value:
+        elif jnp.issubdtype(jnp.result_type(value), jnp.floating) and 0 < abs(value) < INFINITE:
             floats[abs(float(value))] = None
     return tuple(floats)[:MOST], tuple(integers)[:MOST]
 

@@ -22,6 +22,7 @@ from purebp.verification.layout import (
     whole,
     widen,
 )
+from purebp.verification.numpy_pair import RTOL, WIDE
 from purebp.verification.target import Target
 from purebp.verification.truth import Oracle, Truth
 
@@ -29,6 +30,8 @@ JACOBIAN_LIMIT = 2**20
 JACOBIAN_ROWS = 128
 KEPT = 32
 BATCH = 64
+DIFFER = WIDE / RTOL
+"""Which part of the tolerance of finite differences their error bars may take."""
 
 Leaves = Sequence[Any]
 
@@ -230,17 +233,23 @@ class Probe:
             hand64 = self._hand64(widen(chosen), rest, exact, exact2)
         rounded = flat(self._reference_jit(chosen, rest))
         truth = self.oracle.truth(chosen, rest, exact, rounded, case.seed + 3)
-        truth = truth._replace(scale=self._unit_of_error(truth.scale, flat(exact)))
+        truth = truth._replace(scale=self._unit_of_error(truth, flat(exact)))
         bars = flat(exact), flat(exact2)
         return Evidence(case, chosen, rest, *bars, truth, hand32, hand64, rounded)
 
-    def _unit_of_error(self, scale: np.ndarray, y_bar: np.ndarray) -> np.ndarray:
+    def _unit_of_error(self, truth: Truth, y_bar: np.ndarray) -> np.ndarray:
         """The unit of the tolerance for each entry of the gradient.
 
         In a whole function all gradients flow through the same numbers: where one is 0 because
-        terms cancel, as that of a bias before a batch norm, it has the rounding of the others.
+        terms cancel, as that of a bias before a batch norm, it has the rounding of the others. And
+        differences of an output are as good as its largest slope lets them be.
         """
-        scale = self.layout.modulus(scale)
+        scale = self.layout.modulus(truth.scale)
+        if self.target.differences:
+            if truth.jacobian is None:
+                return scale + DIFFER * np.nan_to_num(scale, posinf=0.0).max(initial=0.0)
+            largest = 1 + np.nan_to_num(np.abs(truth.jacobian), posinf=0.0).max(axis=1, initial=0.0)
+            return scale + DIFFER * float(largest @ np.abs(y_bar))
         if not self.target.rules:
             return scale
         largest = np.nan_to_num(scale, posinf=0.0).max(initial=0.0)

@@ -157,8 +157,8 @@ def ctc_bwd(residuals: Residuals, y_bar: Array) -> tuple[Array, None]:
     log_p, possible = residuals[0], residuals[-1]
     occupancy = _occupancy(residuals)
     total = jnp.sum(occupancy, axis=-1, keepdims=True)
-    scale = jnp.where(possible, y_bar, 0)[:, None, None]
-    return scale * (jnp.exp(log_p) * total - occupancy), None
+    slopes = y_bar[:, None, None] * (jnp.exp(log_p) * total - occupancy)
+    return jnp.where(possible[:, None, None], slopes, 0), None
 
 
 def ctc_bwd_one_branch(residuals: Residuals, y_bar: Array) -> tuple[Array, None]:

@@ -71,6 +71,7 @@ def from_numpy(
         tolerance=DIFFERENCES if reference is None else UNKNOWN_CONDITION,
         unexplored=tried.unexplored,
         numpy=pair,
+        differences=reference is None,
     )
 
 

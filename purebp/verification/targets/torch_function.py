@@ -60,6 +60,7 @@ def from_torch(
         options=options,
         tolerance=tolerance,
         numpy=pair,
+        differences=tolerance is DIFFERENCES,
     )
     return made, arrays
 
