@@ -1,5 +1,6 @@
 """A jaxpr, run with many digits."""
 
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -67,6 +68,19 @@ def _step(equation: Any, arrays: list[Any]) -> list[Any]:
 
 def _of_integers(equation: Any, arrays: list[Any]) -> list[Any]:
     """A step without floating inputs is exact as it is."""
+    if not all(isinstance(array, np.ndarray | np.generic) for array in arrays):
+        return _bound(equation, arrays)
+    given = ((np.shape(array), array.dtype, array.tobytes()) for array in arrays)
+    return _bound_once(equation, tuple(given))
+
+
+@lru_cache(maxsize=4096)
+def _bound_once(equation: Any, given: tuple[tuple[Any, Any, bytes], ...]) -> list[Any]:
+    """The same step on the same integers is taken again for each slope."""
+    return _bound(equation, [np.frombuffer(b, dtype).reshape(shape) for shape, dtype, b in given])
+
+
+def _bound(equation: Any, arrays: list[Any]) -> list[Any]:
     given = [jnp.asarray(array) if isinstance(array, np.ndarray) else array for array in arrays]
     out = equation.primitive.bind(*given, **equation.params)
     several = out if equation.primitive.multiple_results else [out]
