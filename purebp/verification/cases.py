@@ -5,7 +5,6 @@ draws cases in the tests: the first variants, patterns and seeds are the simples
 """
 
 import itertools
-import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -105,11 +104,6 @@ def _variants_of_example(target: Target, given: Given, budget: Budget) -> tuple[
         accepted = (variant for variant in tried if not _problem(target, variant))
         found += itertools.islice(accepted, budget.shapes_by_option)
     return tuple(found)
-
-
-def size_of(variant: Variant) -> int:
-    """How many entries its arguments have, as far as their shapes are chosen."""
-    return sum(math.prod(shape) for shape in variant.shapes or () if shape is not None)
 
 
 def _has_fitting_cotangents(target: Target, variant: Variant) -> bool:

@@ -42,10 +42,8 @@ def _plainest(name: str, probe: Probe, case: Case, budget: Budget) -> tuple[Prob
 
 def failure_on(name: str, probe: Probe, case: Case) -> Failure | None:
     """How a check fails on a case; `None` if it does not, or cannot run."""
-    if out_of_range(name, probe, case) is not None:
-        return None
     try:
-        return CHECKS[name](probe, case).failure
+        return (out_of_range(name, probe, case) or CHECKS[name](probe, case)).failure
     except Exception:  # noqa: BLE001 - another finding than the one that is shrunk
         return None
 

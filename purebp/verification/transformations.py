@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from purebp.errors import DtypeError
-from purebp.verification.cases import Case
+from purebp.verification.cases import Case, patterns_of
 from purebp.verification.compare import (
     EPS32,
     SIXTEEN_BITS,
@@ -21,6 +21,8 @@ from purebp.verification.layout import flat
 from purebp.verification.probe import Probe, SixteenBits
 
 SOME = 8
+HIDING = ("some nan", "some infinite", "all false", "a row false", "infinite where masked")
+"""Patterns of values that a function may hide."""
 
 
 def check_sixteen_bits(probe: Probe, case: Case) -> Outcome:
@@ -76,7 +78,23 @@ def check_jit(probe: Probe, case: Case) -> Outcome:
     found = probe.evidence(case)
     tolerance = 2 * allowed(probe, EPS32, found.truth.scale)
     oracle, place = "the compiled backward pass", probe.layout.place
-    return compare("jit", oracle, case, place, flat(bars), found.hand32.bars, tolerance)
+    outcome = compare("jit", oracle, case, place, flat(bars), found.hand32.bars, tolerance)
+    hiding = [case._replace(pattern=p) for p in HIDING if p in patterns_of(probe.target)]
+    return worst_of([outcome, *(_stays_finite(probe, hidden) for hidden in hiding)])
+
+
+def _stays_finite(probe: Probe, case: Case) -> Outcome:
+    """Whether a number is one without `jax.jit` too: the compiler makes 0 of nan times 0."""
+    if probe.target.numpy is not None:
+        return Outcome()
+    compiled = probe.evidence(case).hand32.bars
+    if not np.isfinite(compiled).any():
+        return Outcome()
+    bars = flat(probe.pull_leaves(*probe.inputs(case))[1])
+    lost = np.where(np.isfinite(compiled), compiled, np.nan)
+    tolerance = np.full(lost.shape, np.inf)
+    oracle, message = "the compiled backward pass", "it is not finite without it"
+    return compare("jit", oracle, case, probe.layout.place, bars, lost, tolerance, message)
 
 
 def check_repeat(probe: Probe, case: Case) -> Outcome:

@@ -1,6 +1,7 @@
 """Which functions of purebp a backward pass is made of: those that it calls."""
 
 import gc
+import inspect
 import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -87,7 +88,7 @@ def _both(target: Target, settings: dict[str, Any], *args: Any) -> Any:
 def _code_of(function: Any) -> CodeType:
     while isinstance(function, partial):
         function = function.func
-    return function.__code__
+    return inspect.unwrap(function).__code__
 
 
 def _names(codes: set[CodeType]) -> Iterator[str]:

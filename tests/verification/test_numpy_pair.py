@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import purebp
 from purebp.compat import enable_x64
 from purebp.errors import CotangentError
 from purebp.verification.cases import variants
@@ -289,3 +290,33 @@ def test_many_points_go_through_the_forward_pass_one_by_one():
         x, w, b = np.split(point, ends)
         y = x.reshape(X.shape) @ w.reshape(W.shape) + b
         assert value == pytest.approx(np.sum(G * y), rel=1e-12)
+
+
+def gated_forward(x, w):
+    gate = x @ w
+    return gate / (1 + np.exp(-gate)), (x, w, gate)
+
+
+def gated_backward(dout, cache):
+    x, w, gate = cache
+    opened = 1 / (1 + np.exp(-gate))
+    dgate = dout * opened * (1 + gate * (1 - opened))
+    return dgate @ w.T, x.T @ dgate
+
+
+def test_no_alarm_where_large_slopes_leave_differences_few_digits():
+    x, w = 300 * RNG.standard_normal((4, 3)), 1e-3 * RNG.standard_normal((3, 5))
+    for seed in range(3):
+        pair = (gated_forward, gated_backward)
+        assert purebp.verify(pair, x, w, budget="quick", seed=seed).verdict == "pass"
+
+
+def large_forward(x):
+    return np.tile(x, 3), None
+
+
+def test_an_output_too_large_for_a_jacobian_is_checked_by_its_changes():
+    report = purebp.verify(
+        (large_forward, lambda dout, cache: dout.reshape(3, -1).sum(0)), np.ones(50), budget="quick"
+    )
+    assert report.checks["forward"].verdict == "pass"

@@ -68,3 +68,16 @@ def test_a_case_that_does_not_fail_has_no_smaller_one():
 
     target = make_target((mean_fwd, right_bwd), examples=(X, X[0]))
     assert shrink("jacobian", *first(target), NORMAL) is None
+
+
+def test_a_smaller_shape_on_which_the_backward_pass_raises_is_passed_over():
+    def square_bwd(residuals, y_bar):
+        x, w = residuals
+        if min(x.shape) < 3:
+            return x[:, :, None], w
+        return jnp.broadcast_to(y_bar * w, x.shape), jnp.mean(x * y_bar, axis=0)
+
+    target = make_target((mean_fwd, square_bwd), examples=(X, X[0]))
+    found = shrink("jacobian", *first(target), NORMAL)
+    assert found is not None
+    assert min(shape_of(found[1])) >= 3

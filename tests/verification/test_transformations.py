@@ -73,3 +73,23 @@ def test_a_check_that_is_refused_decides_nothing():
     report = purebp.verify((weighted_fwd, wide_bwd), x, x[0], budget="quick")
     assert report.checks["16 bits"].verdict == "refused"
     assert report.verdict == "pass"
+
+
+def masked_sum_fwd(x, mask):
+    return jnp.sum(jnp.where(mask, x, 0), axis=-1), mask
+
+
+def times_bwd(mask, y_bar, hole=np.nan):
+    return jnp.where(mask, 1.0, hole) * y_bar[:, None] * mask.astype(jnp.float32), None
+
+
+def chosen_bwd(mask, y_bar):
+    return jnp.where(mask, y_bar[:, None], 0.0), None
+
+
+@pytest.mark.parametrize(("bwd", "kind"), [(times_bwd, "not finite"), (chosen_bwd, None)])
+def test_nan_that_the_compiler_alone_makes_0_is_found(bwd, kind):
+    mask = np.random.default_rng(1).random((4, 3)) < 0.7
+    report = purebp.verify((masked_sum_fwd, bwd), X[:4, :1] * np.ones(3), mask, budget="quick")
+    found = report.diagnosis.kind if report.diagnosis is not None else None
+    assert found == kind

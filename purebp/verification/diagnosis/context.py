@@ -116,4 +116,6 @@ def of_a_check(name: str, failure: Failure | None) -> Diagnosis:
     if name == "buffers":
         return Diagnosis("layout" if "contiguous" in message else "not repeatable", message)
     kind, text = OTHERS[name]
+    if "not finite" in message:
+        kind = "not finite"
     return Diagnosis(kind, f"{text} ({message})" if message else text)

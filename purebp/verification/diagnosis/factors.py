@@ -90,6 +90,9 @@ def factor_by_row(view: View) -> Diagnosis | None:
     found = _ratios(view.wrong.T, view.right.T)
     if found is None:
         return None
+    base, _, part = view.name.rpartition(".")
+    if part in ("real", "imag") and equal(np.abs(found), np.ones_like(found)):
+        return Diagnosis("complex", f"{base}_bar is the complex conjugate of what it should be")
     what = _named_factor(found.reshape(view.output[0]), view) if len(view.output) == 1 else ""
     return Diagnosis(
         _kind(found),
@@ -129,6 +132,24 @@ def _named_factor(ratios: np.ndarray, view: View) -> str:
             except ValueError:
                 continue
     return ""
+
+
+def factor_in_common(view: View) -> Diagnosis | None:
+    """W = c J with c different, but the same in many entries: something that varies is missing."""
+    seen = np.abs(view.right) > 1e-10 * scale_of(view.right)
+    tiny = 1e-10 * scale_of(view.wrong)
+    if seen.sum() < 4 or not np.array_equal(seen, np.abs(view.wrong) > tiny):
+        return None
+    ratios = np.sort(view.wrong[seen] / view.right[seen])
+    steps = np.diff(ratios) > CLOSE * np.abs(ratios).max()
+    counts = np.diff([0, *(np.flatnonzero(steps) + 1), ratios.size])
+    if len(counts) < 3 or counts.min() < 2:
+        return None
+    return Diagnosis(
+        "scale missing",
+        f"the entries of {view.name}_bar are off by {len(counts)} factors, each in several places: "
+        "something that they are multiplied with is missing or wrong",
+    )
 
 
 def partly_scaled(view: View) -> Diagnosis | None:

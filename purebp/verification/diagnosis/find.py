@@ -35,6 +35,7 @@ RULES: tuple[Rule, ...] = (
     places.zeros_missing,
     places.entries_missing,
     factors.partly_scaled,
+    factors.factor_in_common,
     places.same_numbers_elsewhere,
     terms.small_everywhere,
     terms.low_rank,

@@ -7,6 +7,7 @@ from purebp.verification.diagnosis.factors import (
     constant_factor,
     factor_by_column,
     factor_by_row,
+    factor_in_common,
     no_gradient,
     partly_scaled,
     sign,
@@ -22,7 +23,10 @@ from tests.verification.diagnosis.made import (
     view,
 )
 
-RULES = (no_gradient, sign, constant_factor, factor_by_column, factor_by_row, partly_scaled)
+RULES = (
+    *(no_gradient, sign, constant_factor, factor_by_column, factor_by_row, partly_scaled),
+    factor_in_common,
+)
 ROWS = np.array([0.5, 1.0, -2.0, 3.0, 1.5])
 
 
@@ -154,3 +158,20 @@ def test_all_entries_several_factors_or_zeros_are_not_some_with_one_factor():
     for wrong in (2 * DENSE, several, dropped):
         assert partly_scaled(view(DENSE, wrong)) is None
     assert partly_scaled(view(np.diag(X4), np.diag(X4) + np.eye(4, k=1))) is None
+
+
+def test_factors_that_several_entries_share():
+    gate = np.array([0.5, 2.0, 3.0, -1.0])[:, None, None] * np.ones((4, 2, 1))
+    right = np.einsum("nk,eo->neko", np.outer([1.0, 2.0, -1.0, 3.0], [1.0, 0.5]), np.eye(3))
+    wrong = right * gate.reshape(4, 1, 2, 1)
+    assert kind(factor_in_common, view(right.reshape(12, 6), wrong.reshape(12, 6))) == (
+        "scale missing"
+    )
+    alone = right * np.arange(1.0, 1.0 + right.size).reshape(right.shape)
+    assert kind(factor_in_common, view(right.reshape(12, 6), alone.reshape(12, 6))) == "quiet"
+
+
+def test_a_conjugate_in_the_parts_of_a_complex_output():
+    turned = view(DENSE, np.where(np.arange(len(DENSE)) % 2, 1, -1)[:, None] * DENSE)
+    assert kind(factor_by_row, turned._replace(name="x.real")) == "complex"
+    assert kind(factor_by_row, turned) == "scale missing"

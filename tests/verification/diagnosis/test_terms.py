@@ -43,6 +43,29 @@ def test_a_term_that_goes_through_a_variance_is_missed_in_two_rows():
     assert kind(low_rank, view(right, right + error)) == "term missing"
 
 
+def of_rows(blocks):
+    """A Jacobian that keeps the rows of x apart, x and y of the shape (4, 3)."""
+    matrix = np.zeros((4, 3, 4, 3))
+    for row, block in enumerate(blocks):
+        matrix[row, :, row] = block
+    return matrix.reshape(12, 12)
+
+
+def test_a_term_of_each_row_is_missed_where_some_rows_are_much_larger_than_others():
+    centred = np.eye(3) - np.ones((3, 3)) / 3
+    turns = [size * centred for size in (1.0, 1.0, 1.0, 1e-9)]
+    vectors = RNG.standard_normal((2, 4, 3))
+    wrong = [turn + np.outer(u, v) for turn, u, v in zip(turns, *vectors, strict=True)]
+    shape = (4, 3)
+    seen = view(of_rows(turns), of_rows(wrong), output=(shape,))._replace(shape=shape)
+    found = low_rank(seen)
+    assert found is not None
+    assert "has rank 1 in each row (the Jacobian has 2)" in found.text
+    wrong[1] = turns[1] + np.diag(vectors[0, 0])
+    seen = view(of_rows(turns), of_rows(wrong), output=(shape,))._replace(shape=shape)
+    assert low_rank(seen) is None
+
+
 @pytest.mark.parametrize(
     ("right", "wrong"),
     [
