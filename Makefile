@@ -21,7 +21,7 @@ LOCK := constraints/py$(VERSION).txt
 LOCKED := $(VENV)/.locked-py$(VERSION)
 READY := $(VENV)/.ready-py$(VERSION)
 
-.PHONY: help .venv verify test bench proof lint constraints clean check-python
+.PHONY: help .venv verify test bench proof mutants lint constraints clean check-python
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -36,8 +36,12 @@ test: $(READY) ## set up, then run the whole property-test suite
 bench: $(READY) ## set up, then time and weigh every op against jax.grad; PyTorch too, if installed
 	$(BIN)/purebp bench --output reference/results $(ARGS)
 
-proof: $(READY) ## set up, then verify 119 real wrong gradients and their right twins; goes on where it was
+proof: $(READY) ## set up, then verify 119 real wrong gradients, their right twins, and mutants
 	$(BIN)/python -m reference.proof $(ARGS)
+	$(BIN)/python -m reference.mutants
+
+mutants: $(READY) ## set up, then verify every backward pass with a planted mistake; goes on where it was
+	$(BIN)/python -m reference.mutants $(ARGS)
 
 lint: $(READY) ## set up, then style, formatting, types and the import contract
 	@status=0; \

@@ -166,7 +166,7 @@ slice = Gate(
     slice_definition,
     slice_x_bar,
     primitive="slice",
-    options={"step": (None, (2, 3))},
+    options={"step": (None, (2, 3)), "stop": (None, (2, 0))},
     example=example_of_a_plane,
     check=check_slice,
 )

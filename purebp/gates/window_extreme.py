@@ -10,7 +10,15 @@ from jaxtyping import Array, Float
 
 from purebp.compat import zeros_varying_as
 from purebp.gate import Gate
-from purebp.gates.windows import Each, Sides, Windows, reduce_over, rules, windows_over
+from purebp.gates.windows import (
+    STRIDES,
+    Each,
+    Sides,
+    Windows,
+    reduce_over,
+    rules,
+    windows_over,
+)
 from purebp.numerics import widen
 
 
@@ -160,14 +168,14 @@ reduce_window_max = Gate(
     reduce_window_max_x_bar,
     forward=reduce_window_max_forward,
     kinks="of equal entries the first receives all",
-    **rules("reduce_window_max"),
+    **rules("reduce_window_max", STRIDES),
 )
 reduce_window_min = Gate(
     reduce_window_min_definition,
     reduce_window_min_x_bar,
     forward=reduce_window_min_forward,
     kinks="of equal entries the first receives all",
-    **rules("reduce_window_min"),
+    **rules("reduce_window_min", STRIDES),
 )
 
 OPS = (reduce_window_max, reduce_window_min)

@@ -136,10 +136,15 @@ def example_of_a_plane(rng: np.random.Generator) -> tuple[Any, ...]:
     return (rng.normal(size=(3, 4)),)
 
 
-def rules(op: str) -> dict[str, Any]:
+STRIDES: dict[str, Any] = {"window_strides": (1, 2), "padding": (0, ((1, 0), (1, 1)))}
+HOLES = {"base_dilation": (1, 2), "window_dilation": (1, 2)}
+"""Where a window may lie in holes alone the largest of its entries is -inf."""
+
+
+def rules(op: str, options: dict[str, Any]) -> dict[str, Any]:
     """What the windows have in common."""
     return {
-        "options": {"window_strides": (1, 2), "padding": (0, ((1, 0), (1, 1)))},
+        "options": options,
         "example": example_of_a_plane,
         "check": partial(check_windows, op),
         "primitive": op,
@@ -150,7 +155,7 @@ reduce_window_sum = Gate(
     reduce_window_sum_definition,
     reduce_window_sum_x_bar,
     forward=reduce_window_sum_forward,
-    **rules("reduce_window_sum"),
+    **rules("reduce_window_sum", {**STRIDES, **HOLES}),
 )
 
 

@@ -28,6 +28,10 @@ PATTERNS = ("normal", "ties", "wide", "tails")
 COTANGENTS = ("normal", "one-hot", "scaled")
 PRIMES = ((2, 3, 5, 7, 4, 6), (3, 2, 4, 5, 7, 3), (1, 1, 1, 1, 1, 1), (4, 4, 4, 4, 4, 4))
 LEADING: tuple[tuple[int, ...], ...] = ((2,), (3, 2), (), (4,))
+BROADCAST: tuple[tuple[int, ...], ...] = ((3,), (2, 3), (), (4, 3))
+WHOLE: tuple[tuple[int, ...], ...] = ((3, 4), (2, 3, 2), (), (29,))
+"""Leading axes; those that broadcast; all axes of an op that names none: two of them at least for
+an option that picks one, and many entries, as values are all that such an op can go wrong on."""
 
 
 class Variant(NamedTuple):
@@ -269,9 +273,17 @@ def _size(target: Target, dim: Dim, k: int, order: int) -> Any:
     pool = target.sizes.get(dim.name)
     if pool is not None:
         return pool[k % len(pool)]
+    if dim.variadic and dim.broadcast:
+        return BROADCAST[k]
     if dim.variadic:
-        return LEADING[k] if not dim.broadcast else ((3,), (2, 3), (), (4, 3))[k]
+        return WHOLE[k] if _names_no_axis(target) else LEADING[k]
     return dim.size if dim.size is not None else PRIMES[k][order % len(PRIMES[k])]
+
+
+def _names_no_axis(target: Target) -> bool:
+    """Whether the arguments may have any shape."""
+    specs = [parameter.specs[0] for parameter in target.parameters if parameter.specs]
+    return all(dim.variadic for spec in specs for dim in spec.dims)
 
 
 def _shape(spec: ArraySpec, sizes: Mapping[str, Any], k: int, index: int) -> tuple[int, ...]:

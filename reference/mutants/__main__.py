@@ -26,8 +26,8 @@ from purebp.verification.table import default_processes
 from reference.mutants.equivalent import reason_of
 
 RESULTS = Path("build/mutants")
-OPS_TRIED = 3
-"""A mutant that one op lets live is tried on so many."""
+OPS_TRIED = 8
+"""A mutant that one op lets live is tried on so many, those with the fewest functions first."""
 LIMIT = 300
 """Seconds for one mutant: it may make a loop endless."""
 

@@ -6,15 +6,15 @@ became of it: who starts it sees at which one it hung or crashed.
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import FunctionType
 from typing import Any
 
-from reference.mutants.edits import mutants_of
+from reference.mutants.edits import Mutant, mutants_of
 from reference.mutants.judge import Subject, changed
-from reference.mutants.reach import functions
+from reference.mutants.reach import functions, name_of
 
-Where = Mapping[str, Sequence[int]]
-"""The ops whose backward pass calls a function, and in which of their variants."""
+Named = tuple[str, Mutant]
 
 
 def main(job: Mapping[str, Any]) -> None:
@@ -27,21 +27,33 @@ def main(job: Mapping[str, Any]) -> None:
         if not left:
             continue
         for op, variants in where.items():
-            subjects.setdefault(op, Subject(op)).learn(variants)
+            # The truth is learned before anything is changed.
+            subject = subjects.setdefault(op, Subject(op))
+            subject.learn(variants)
+            left = list(survivors(subject, variants, live[name], left))
         for key, mutant in left:
-            line = {"key": key, "name": name, **mutant._asdict(), "code": ""}
-            tell(line)
-            with changed(live[name], mutant.code):
-                tell({**line, **killed(subjects, where)})
+            tell({**told(key, mutant, name), "op": next(iter(where)), "by": ""})
 
 
-def killed(subjects: Mapping[str, Subject], where: Where) -> dict[str, str]:
-    """The op and the check that kill what is changed now."""
-    for op, variants in where.items():
-        check = subjects[op].kills(variants)
+def survivors(
+    subject: Subject, variants: Sequence[int], function: FunctionType, mutants: Sequence[Named]
+) -> Iterator[Named]:
+    """The mutants that an op lets live; the others are told of."""
+    name = name_of(function.__code__)
+    for key, mutant in mutants:
+        line = told(key, mutant, name)
+        tell(line)
+        with changed(function, mutant.code):
+            check = subject.kills(variants)
         if check:
-            return {"op": op, "by": check}
-    return {"op": next(iter(where)), "by": ""}
+            tell({**line, "op": subject.target.name, "by": check})
+        else:
+            yield key, mutant
+
+
+def told(key: str, mutant: Mutant, name: str) -> dict[str, Any]:
+    """What is told of a mutant."""
+    return {"key": key, "name": name, **mutant._asdict(), "code": ""}
 
 
 def tell(line: Mapping[str, Any]) -> None:

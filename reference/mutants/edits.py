@@ -75,8 +75,9 @@ def another_factor(node: ast.BinOp, _: Scope) -> Iterator[ast.expr]:
         number = getattr(node, side)
         if isinstance(number, ast.Constant) and type(number.value) in (int, float):
             other = copy.copy(node)
-            step = 1 if isinstance(node.op, ast.Pow) else number.value or 1
-            setattr(other, side, ast.Constant(number.value + step))
+            value: Any = number.value
+            step = 1 if isinstance(node.op, ast.Pow) else value or 1
+            setattr(other, side, ast.Constant(value + step))
             yield other
 
 

@@ -1,6 +1,6 @@
 """Whether `purebp verify` kills a mutant: first by the numbers alone, then by everything it has."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from types import CodeType, FunctionType
 
@@ -62,7 +62,8 @@ class Subject:
 
     def _by_everything(self, budget: Budget = NORMAL) -> str:
         report = verify_target(self.target, budget, 0)
-        return next((check for check, found in report.checks.items() if found.verdict == "fail"), "")
+        failing = (name for name, check in report.checks.items() if check.verdict == "fail")
+        return next(failing, "")
 
 
 def _is_far(found: Hand, right: Hand, truth: Truth) -> bool:
@@ -73,7 +74,7 @@ def _is_far(found: Hand, right: Hand, truth: Truth) -> bool:
 
 
 @contextmanager
-def changed(function: FunctionType, code: CodeType) -> Iterator[None]:
+def changed(function: FunctionType, code: CodeType) -> Generator[None]:
     """A function with other code, for everybody who calls it."""
     kept = function.__code__
     jax.clear_caches()

@@ -142,7 +142,8 @@ def factor_in_common(view: View) -> Diagnosis | None:
         return None
     ratios = np.sort(view.wrong[seen] / view.right[seen])
     steps = np.diff(ratios) > CLOSE * np.abs(ratios).max()
-    counts = np.diff([0, *(np.flatnonzero(steps) + 1), ratios.size])
+    ends = np.flatnonzero(steps) + 1
+    counts = np.diff(np.concatenate([[0], ends, [ratios.size]]))
     if len(counts) < 3 or counts.min() < 2:
         return None
     return Diagnosis(

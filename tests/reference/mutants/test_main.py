@@ -35,7 +35,7 @@ def test_the_score_counts_what_lives(tmp_path, monkeypatch, capsys):
     assert f"{NAME}, line 1 (neg): another sign: -z_bar  ->  z_bar" in printed
 
 
-@pytest.mark.parametrize("equivalent", EQUIVALENT, ids=lambda e: e.name)
+@pytest.mark.parametrize("equivalent", EQUIVALENT, ids=lambda e: f"{e.name}: {e.before}")
 def test_what_is_called_equivalent_is_there(equivalent):
     assert equivalent.name in functions()
     assert equivalent.reason
