@@ -174,7 +174,7 @@ def check_irfft(x: Array, *, axis: Axes, n: int | None, norm: Norm) -> None:
 
 
 SIZES = {"s": ((3, 4), (5,), (2, 1))}
-TRIED = {"axis": (-1, (0, -1)), "norm": ("backward", "ortho")}
+TRIED = {"axis": (-1, 0, (0, -1)), "norm": ("backward", "ortho")}
 MIXED = conditioned(
     "each entry is a sum over the others, and has their rounding", pooled=True, whole=True
 )

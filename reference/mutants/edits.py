@@ -134,7 +134,8 @@ def another_residual(node: ast.Tuple | ast.Attribute, scope: Scope) -> Iterator[
     elif isinstance(node.ctx, ast.Store):
         for k in range(len(node.elts) - 1):
             one, two = node.elts[k], node.elts[k + 1]
-            if isinstance(one, ast.Name) and isinstance(two, ast.Name):
+            names = [getattr(each, "id", "") for each in (one, two)]
+            if all(names) and names[0] != names[1]:
                 yield ast.Tuple([*node.elts[:k], two, one, *node.elts[k + 2 :]], ast.Store())
 
 

@@ -62,6 +62,21 @@ EQUIVALENT: tuple[Equivalent, ...] = (
     Equivalent("gates.linalg._product", "z_bar", SHARDING),
     Equivalent("gates.sliding.dynamic_slice_x_bar", "y_bar", SHARDING),
     Equivalent("gates.sliding.dynamic_update_slice_x_bar", "y_bar", SHARDING),
+    Equivalent("gates.power_sums.slope_of_zeta", "(first, second)", "they are only multiplied"),
+    Equivalent("layers.resize._shift", "(moved, kept)", "both are lists of zeros here"),
+    Equivalent(
+        "linalg.power.matrix_power_bwd", "y_bar", "the last cotangent of the loop is not used"
+    ),
+    Equivalent(
+        "layers.add_norm.add_rms_norm_bwd",
+        "(norm, x, residual)",
+        "x and residual are specs of arrays of one shape and dtype",
+    ),
+    Equivalent(
+        "activations.smooth._largest_exponent",
+        "math.log(float(jnp.finfo(x.dtype).max)) - 0.1",
+        "a little below the overflow or a little more",
+    ),
     Equivalent("layers.pool._put_back", "steps.outputs + turns - 1", SIZES),
     Equivalent("layers.depthwise.input_gradient", "axis.size + axis.low - axis.reach", SIZES),
     Equivalent(
