@@ -67,3 +67,9 @@ def in_words(value: Any) -> str:
     name = type(value).__name__
     article = "an" if name[0] in "aeiouAEIOU" else "a"
     return f"{article} {name}" + (f" of {len(value)}" if isinstance(value, tuple | list) else "")
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's message."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else "no message"

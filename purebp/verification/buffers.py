@@ -1,6 +1,7 @@
 """What a NumPy layer does with the arrays it is handed.
 
-It must not write into them, not need them for the next call, and not take them for contiguous.
+It must not write into them, not need them for the next call, keep two calls apart, and not take
+them for contiguous.
 """
 
 from collections.abc import Callable
@@ -25,7 +26,7 @@ def check_buffers(probe: Probe, case: Case) -> Outcome:
     chosen, rest, y_bar = probe.inputs(case)
     args = [np.asarray(arg) for arg in probe.layout.join(chosen, rest)]
     upstream = [np.asarray(bar, np.float64) for bar in y_bar]
-    for problem in (_overwritten, _not_repeated, _depends_on_strides):
+    for problem in (_overwritten, _not_repeated, _not_kept_apart, _depends_on_strides):
         message = problem(pair, probe.settings, args, upstream)
         if message:
             return failed("buffers", case, message)
@@ -74,6 +75,23 @@ def _not_repeated(
     second = _gradients(pair, _dout(upstream, np.copy), cache)
     if not _same(first, second, exactly=True):
         return "a second backward pass with the same cache gives other gradients"
+    return ""
+
+
+def _not_kept_apart(
+    pair: NumpyPair, settings: dict[str, Any], args: list[np.ndarray], upstream: list[np.ndarray]
+) -> str:
+    """A layer that is used twice in a network: forward(a), forward(b), backward(cache of a)."""
+    _, cache = pair.forward(*map(own, args), **settings)
+    alone = _gradients(pair, _dout(upstream, np.copy), cache)
+    _, cache = pair.forward(*map(own, args), **settings)
+    others = [0.5 * own(arg) + 1 if arg.dtype.kind == "f" else own(arg) for arg in args]
+    pair.forward(*others, **settings)
+    if not _same(alone, _gradients(pair, _dout(upstream, np.copy), cache)):
+        return (
+            "another forward pass in between changes the gradients: what backward needs is not in "
+            "the cache alone"
+        )
     return ""
 
 

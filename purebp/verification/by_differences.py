@@ -90,7 +90,8 @@ def _jacobian(plain: Function, chosen: Sequence[Any], rest: Sequence[Any]) -> An
     )[:, None]
     base = values(x)[:, None]
     finite = jnp.isfinite(x)
-    floor = 0.1 * jnp.sqrt(jnp.mean(jnp.square(x), where=finite))
+    size = jnp.sqrt(jnp.mean(jnp.square(x), where=finite))
+    floor = 0.1 * jnp.where(size == 0, 1.0, size)
     scale = jnp.where(finite, jnp.maximum(jnp.abs(x), jnp.maximum(floor, 1e-6)), 1.0)
     size = jnp.abs(base) + jnp.max(jnp.abs(base)) + LEAST
 

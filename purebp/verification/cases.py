@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from purebp.errors import PurebpError, TargetError
+from purebp.errors import PurebpError, TargetError, first_line
 from purebp.op import Domain
 from purebp.signature import ArraySpec, Dim, Parameter
 from purebp.verification.budget import NORMAL, Budget
@@ -100,7 +100,8 @@ def _variants_of_example(target: Target, given: Given, budget: Budget) -> tuple[
     def stretches(shapes: Shapes) -> bool:
         return _output_shapes(target, Variant(settings[0], shapes)) == output
 
-    every = other_shapes(given.shapes, accepts, fits, stretches)
+    labels = [k for k, nature in enumerate(given.natures) if nature.kind == "integers"]
+    every = other_shapes(given.shapes, accepts, fits, stretches, labels)
     shapes = tuple(itertools.islice(every, budget.shapes))
     found = [Variant(settings[0], each) for each in shapes]
     for setting in settings[1:]:
@@ -248,12 +249,6 @@ def _problem(target: Target, variant: Variant) -> str:
         shapes = ", ".join(str(jax.tree.map(np.shape, arg)) for arg in args)
         return f"{type(error).__name__}: {first_line(error)} (on arguments of shapes {shapes})"
     return ""
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an error's message."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else "no message"
 
 
 def _assign(target: Target, k: int) -> tuple[tuple[int, ...] | None, ...]:

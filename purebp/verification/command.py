@@ -48,6 +48,13 @@ def add_verify_command(commands: Any) -> None:
         help="a keyword-only option of a layer; several times to try several values",
     )
     check.add_argument(
+        "--domain",
+        action="append",
+        default=[],
+        metavar="NAME=WHERE",
+        help="where the numbers of an argument of a layer lie: positive, nonzero or LOW:HIGH",
+    )
+    check.add_argument(
         "--budget",
         choices=list(BUDGETS),
         default="normal",
@@ -80,15 +87,16 @@ def run_verify(args: argparse.Namespace) -> int:
     """Verify, print, and say by the exit status what was found."""
     files = [target for target in args.targets if _is_file(target)]
     names = [target for target in args.targets if not _is_file(target)]
-    for option, value in (("--shapes", args.shapes), ("--static", args.static)):
+    named = {"--shapes": args.shapes, "--static": args.static, "--domain": args.domain}
+    for option, value in named.items():
         if value and not files:
             raise OptionError(f"{option} is for layers in a file; ops know it themselves")
     if not args.targets:
         names = [op.name for group in families().values() for op in group]
     ops = dict.fromkeys(find(name).name for name in names)
     jobs = [Job(name, args.budget, args.max_examples, args.seed) for name in ops]
-    static = _read_static(args.static)
-    settings = Settings(args.budget, args.max_examples, args.seed, args.shapes, static)
+    static, domain = _read_static(args.static), dict(map(_read_domain, args.domain))
+    settings = Settings(args.budget, args.max_examples, args.seed, args.shapes, static, domain)
     limits = Limits(args.time_limit or TIME_LIMITS[args.budget], args.memory_limit, args.jobs)
     reports = _verify_ops(jobs, args.jobs)
     marks = mark_files(files, settings, limits)
@@ -159,6 +167,17 @@ def _read_static(texts: Sequence[str]) -> dict[str, Any]:
             raise OptionError(f"--static is {text!r}, expected NAME=VALUE, as in stride=2")
         static.setdefault(name, []).append(_literal(value))
     return dict(static)
+
+
+def _read_domain(text: str) -> tuple[str, Any]:
+    name, _, where = text.partition("=")
+    low, colon, high = where.partition(":")
+    try:
+        return name, (float(low or "-inf"), float(high or "inf")) if colon else where
+    except ValueError:
+        raise OptionError(
+            f"--domain is {text!r}, expected NAME=positive or two bounds, as in p=0:1"
+        ) from None
 
 
 def _literal(text: str) -> Any:

@@ -34,7 +34,8 @@ def slopes(f: Scalars, x: np.ndarray, indices: np.ndarray, magnitude: float) -> 
     by 1: both times the unit of rounding are its noise.
     """
     finite = x[np.isfinite(x)]
-    floor = 0.1 * float(np.sqrt(np.mean(finite**2))) if finite.size else 1.0
+    size = float(np.sqrt(np.mean(finite**2))) if finite.size else 0.0
+    floor = 0.1 * (size or 1.0)  # nothing but zeros tells no scale
     scale = np.nan_to_num(np.maximum(np.abs(x[indices]), max(floor, 1e-6)), posinf=1.0)
     ladder = FIRST * scale[:, None] / RATIO ** np.arange(STEPS)[None, :]
     points = [x[None], _shifted(x, indices, ladder), _shifted(x, indices, -ladder)]

@@ -13,9 +13,9 @@ import jax
 import jax.numpy as jnp
 
 from purebp.compat import bind_again, closed
-from purebp.errors import TargetError
+from purebp.errors import TargetError, first_line
 from purebp.verification.by_differences import by_differences
-from purebp.verification.cases import Case, first_line, make_args, variants
+from purebp.verification.cases import Case, make_args, variants
 from purebp.verification.numpy_pair import DIFFERENCES
 from purebp.verification.rules import KERNELS, RULES, changed, equations, run
 from purebp.verification.target import Target

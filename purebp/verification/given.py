@@ -7,6 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from purebp.errors import TargetError
+from purebp.op import REAL, Domain
+from purebp.verification.domain import put_inside
 from purebp.verification.literals import literals_of
 from purebp.verification.natures import Nature, Pool, like, nature_of, patterns_for
 from purebp.verification.shapes import Shapes
@@ -20,7 +22,8 @@ class Given(NamedTuple):
     """Example arguments: their arrays, what each is like, and the constants of the function.
 
     `below`: for each array of integers the array and axis whose size bounds them, if one does.
-    `low`: the 16-bit dtype that the example had; it is kept in float32.
+    `low`: the 16-bit dtype that the example had; it is kept in float32. `domains`: where the
+    numbers of each array lie, if that is known.
     """
 
     tree: Any
@@ -29,6 +32,7 @@ class Given(NamedTuple):
     below: tuple[tuple[int, int] | None, ...]
     pool: Pool = Pool((), ())
     low: str = ""
+    domains: tuple[Domain, ...] = ()
 
     @property
     def shapes(self) -> Shapes:
@@ -113,6 +117,10 @@ def arguments_like(given: Given, shapes: Shapes, pattern: str, seed: int) -> tup
         for leaf, nature, shape, bound in zip(
             given.leaves, given.natures, shapes, given.below, strict=True
         )
+    ]
+    leaves = [
+        put_inside(leaf, domain, rng)
+        for leaf, domain in zip(leaves, given.domains or [REAL] * len(leaves), strict=True)
     ]
     if pattern == "infinite where masked":
         leaves = _hidden(given, leaves)

@@ -163,13 +163,21 @@ def layout_of(target: Target, args: tuple[Any, ...]) -> Layout:
         for (path, _), leaf in zip(flat, arrays, strict=True)
         for suffix in ((".real", ".imag") if is_complex(leaf) else ("",))
     ]
+    owners = [
+        target.argument_name(path[0].idx)
+        for (path, _), leaf in zip(flat, arrays, strict=True)
+        for _ in range(2 if is_complex(leaf) else 1)
+    ]
     return Layout(
         tree=tree,
         names=tuple(name for name, _ in named),
         paths=tuple(path for _, path in named),
         shapes=tuple(tuple(leaf.shape) for leaf in leaves),
         dtypes=tuple(leaf.dtype for leaf in leaves),
-        differentiable=tuple(bool(jnp.issubdtype(leaf.dtype, jnp.floating)) for leaf in leaves),
+        differentiable=tuple(
+            bool(jnp.issubdtype(leaf.dtype, jnp.floating)) and owner not in target.undifferentiated
+            for leaf, owner in zip(leaves, owners, strict=True)
+        ),
         arguments=tuple(target.argument_name(i) for i in range(len(args))),
         parts=tuple(2 if is_complex(leaf) else 1 for leaf in arrays),
     )

@@ -77,7 +77,7 @@ def nature_of(array: Any) -> Nature:
 
 
 def _kind_of(values: np.ndarray) -> str:
-    if not values.size or values.dtype.kind == "c":
+    if not values.any() or values.dtype.kind == "c":  # weights may start at 0
         return "real"
     square = values.ndim >= 2 and values.shape[-1] == values.shape[-2] and values.shape[-1] > 1
     if square and np.isfinite(values).all():

@@ -44,12 +44,16 @@ def is_numpy_pair(target: Any) -> bool:
 
 
 class NumpyPair:
-    """The two functions as callbacks: the primal, the cotangents, the slopes by differences."""
+    """The two functions as callbacks: the primal, the cotangents, the slopes by differences.
+
+    `silent`: the places of the arguments that have no gradient.
+    """
 
     def __init__(self, forward: Function, backward: Function) -> None:
         self.forward, self.backward = forward, backward
         self.signature = read_signature(forward)
         self.options = guess_options(forward)
+        self.silent: frozenset[int] = frozenset()
         self._kept: tuple[Any, list[Any]] | None = None
 
     def run(self, settings: Mapping[str, Any], *args: Any) -> Any:
@@ -119,7 +123,9 @@ class NumpyPair:
         """One gradient for each floating argument, in order; 0 for the others."""
         names = [parameter.name for parameter in self.signature.parameters]
         floating = [
-            k for k, x in enumerate(args) if np.issubdtype(np.asarray(x).dtype, np.floating)
+            k
+            for k, x in enumerate(args)
+            if np.issubdtype(np.asarray(x).dtype, np.floating) and k not in self.silent
         ]
         if len(grads) == len(args):
             grads = [grads[k] for k in floating]
@@ -158,7 +164,7 @@ class NumpyPair:
 
     def _jacobian(self, settings: Mapping[str, Any], given: list[Any], place: int) -> Any:
         x = given[place]
-        if x.dtype.kind != "f":
+        if x.dtype.kind != "f" or place in self.silent:
             return None
         seen: dict[int, np.ndarray] = {}
 

@@ -42,6 +42,15 @@ def guess_options(function: Callable[..., Any]) -> Options:
     return Options(values, tuple(unexplored))
 
 
+def listed(value: Any) -> tuple[Any, ...]:
+    """The values that somebody names for an option: one, a list, or some that a strategy draws."""
+    if type(value).__module__.startswith("hypothesis."):
+        from purebp.verification.strategies import drawn  # noqa: PLC0415 - Hypothesis takes long to import
+
+        return drawn(value)
+    return tuple(value) if isinstance(value, list) else (value,)  # type: ignore[reportUnknownArgumentType]  # of any values
+
+
 def alternatives(default: Any, hint: Any = None) -> tuple[Any, ...]:
     """Other values of an option; nothing where none is safe."""
     for kind in _members(hint):

@@ -1,7 +1,7 @@
 """Everything that is computed about one variant of a target, compiled once and kept."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -172,6 +172,11 @@ class Probe:
                 self._kept.clear()
             self._kept[case] = self._compute(case)
         return self._kept[case]
+
+    def with_settings(self, settings: Mapping[str, Any]) -> "Probe":
+        """The same target and shapes with other options."""
+        variant = self.variant._replace(settings=tuple(sorted(settings.items())))
+        return Probe(self.target, variant, quick=True)
 
     def retake(self, known: Evidence) -> Evidence:
         """What is known about a case, with the cotangents of this pair in float64."""

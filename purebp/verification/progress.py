@@ -1,4 +1,4 @@
-"""The bar that shows how far a long verification is, on stderr."""
+"""The bars that show how far a long verification is, on stderr."""
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -21,5 +21,31 @@ def verifying(total: int) -> Generator[Callable[[str], None]]:
 
         def tell(name: str) -> None:
             progress.update(task, advance=1, description=name)
+
+        yield tell
+
+
+def nobody(done: int, total: int, what: str) -> None:
+    """Tell nobody."""
+
+
+@contextmanager
+def watching(name: str, *, shown: bool) -> Generator[Callable[[int, int, str], None]]:
+    """A bar for one target, on a terminal; what it hands out is told how much of what is done."""
+    console = Console(stderr=True)
+    if not (shown and console.is_terminal):
+        yield nobody
+        return
+    columns = (
+        TextColumn(f"verifying {name}: {{task.description}}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=None)
+
+        def tell(done: int, total: int, what: str) -> None:
+            progress.update(task, completed=done, total=total or None, description=what)
 
         yield tell

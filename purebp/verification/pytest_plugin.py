@@ -20,6 +20,7 @@ import pytest
 from purebp.catalog import find
 from purebp.errors import PurebpError
 from purebp.op import Op
+from purebp.verification.options import listed
 from purebp.verification.report import Report
 from purebp.verification.run import verify
 
@@ -101,8 +102,7 @@ def _op(name: str) -> Op:
 
 def _settings(static: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Every combination of the values of the options."""
-    values = [value if isinstance(value, list) else [value] for value in static.values()]
-    for combination in itertools.product(*values):
+    for combination in itertools.product(*map(listed, static.values())):
         yield dict(zip(static, combination, strict=True))
 
 

@@ -35,7 +35,8 @@ class Report:
     that is "refused" (the layer does not take 16 bits) decides nothing.
 
     `source`: the backward pass and its line. `reproduction`: a script that shows the failure again.
-    `unexplored`: options of which only the default was tried. `planted`: how many mistakes were
+    `unexplored`: options of which only the default was tried. `without_gradient`: arrays that
+    the backward pass has no gradient of, which is not checked. `planted`: how many mistakes were
     planted to see whether the inputs show them; `unseen`: those that they did not show.
     """
 
@@ -48,6 +49,7 @@ class Report:
     source: str = ""
     reproduction: str = ""
     unexplored: tuple[str, ...] = ()
+    without_gradient: tuple[str, ...] = ()
     planted: int = 0
     unseen: tuple[str, ...] = ()
     residual_bytes: int | None = None
@@ -112,6 +114,8 @@ class Report:
         if self.unexplored:
             names = ", ".join(self.unexplored)
             facts.append(f"only the default was tried of: {names} (others: static={{...}})")
+        if self.without_gradient:
+            facts.append(f"no gradient was found of: {', '.join(self.without_gradient)}")
         return facts
 
     def _power(self) -> list[str]:
@@ -141,6 +145,7 @@ class Report:
             "source": self.source,
             "reproduction": self.reproduction,
             "unexplored": list(self.unexplored),
+            "without_gradient": list(self.without_gradient),
             "planted": self.planted,
             "unseen": list(self.unseen),
             "diagnosis": self.diagnosis._asdict() if self.diagnosis is not None else None,

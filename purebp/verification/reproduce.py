@@ -20,6 +20,7 @@ from purebp.verification.natures import is_key
 from purebp.verification.origin import Import, import_of
 from purebp.verification.probe import Probe
 from purebp.verification.target import Target
+from purebp.verification.targets.instance import InstancePair, required
 
 MOST = 2000
 """Numbers that a script writes out, at most."""
@@ -80,7 +81,9 @@ def _of_a_check(probe: Probe, case: Case, failure: Failure, headline: str) -> st
     names = _names(target, args)
     imports, layer = _layer(target)
     static = f"static={probe.settings!r}, " if probe.settings else ""
-    call = ", ".join([layer, *names, f'{static}budget="quick"'])
+    pair = target.numpy
+    given = names[: pair.count] if isinstance(pair, InstancePair) else names
+    call = ", ".join([layer, *given, f'{static}budget="quick"'])
     lines = [
         *_header(headline, [*imports, "import jax", "import jax.numpy as jnp", "import purebp"]),
         *map(_assigned, names, args),
@@ -144,6 +147,9 @@ def _call(target: Target, settings: Mapping[str, Any], names: Sequence[str]) -> 
     imports, layer = _layer(target)
     options = [f"{key}={value!r}" for key, value in settings.items()]
     if target.numpy is not None:
+        if isinstance(target.numpy, InstancePair):
+            lines = target.numpy.as_code(layer, names, settings)
+            return _Call([*imports, "import numpy as np"], lines)
         forward, backward = layer.strip("()").split(", ")
         return _Call(
             imports,
@@ -212,6 +218,8 @@ def _layer(target: Target) -> tuple[list[str], str]:
     source = target.source
     if isinstance(source, Op) and OPS.get(source.name) is source:
         return ["from purebp.catalog import OPS"], f"OPS[{source.name!r}]"
+    if isinstance(target.numpy, InstancePair):
+        return _object(target)
     functions = _functions(target)
     if not all(hasattr(function, "__name__") for function, _ in functions):
         raise UnwritableError(f"{target.name} has no name that a script could import")
@@ -226,6 +234,20 @@ def _layer(target: Target) -> tuple[list[str], str]:
         f"# {name} has to be defined here: no file has it at its top level" for name in missing
     ]
     return [*_import_lines(known), *lines], names[0] if len(names) == 1 else f"({', '.join(names)})"
+
+
+def _object(target: Target) -> tuple[list[str], str]:
+    """The import lines of a layer that is an object, and its name."""
+    assert target.numpy is not None
+    found = import_of(target.source, target.numpy.backward)
+    if found is not None:
+        return _import_lines([found]), found.name
+    made = import_of(type(target.source), target.numpy.backward)
+    if made is None or required(type(target.source)):
+        raise UnwritableError(
+            f"{target.name} is an object, which has no name at the top level of its file"
+        )
+    return _import_lines([made]), f"{made.name}()"
 
 
 def _functions(target: Target) -> list[tuple[Any, Any]]:

@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from purebp.errors import PurebpError
+from purebp.errors import PurebpError, first_line
 from purebp.verification.budget import Budget, BudgetName, budget_named
 from purebp.verification.cases import (
     Case,
     Variant,
     drawn_cases,
-    first_line,
     fixed_cases,
     patterns_of,
     variants,
@@ -26,6 +25,7 @@ from purebp.verification.fallback import with_oracle
 from purebp.verification.origin import backward_of, line_of
 from purebp.verification.power import Power
 from purebp.verification.probe import Probe
+from purebp.verification.progress import nobody, watching
 from purebp.verification.report import Report
 from purebp.verification.reproduce import script
 from purebp.verification.shrink import failure_on, shrink
@@ -47,6 +47,7 @@ def verify(
     *example_args: Any,
     reference: Callable[..., Any] | None = None,
     static: Mapping[str, Any] | None = None,
+    domain: Mapping[str, Any] | None = None,
     shapes: str | None = None,
     rtol: float | None = None,
     atol: float | None = None,
@@ -54,6 +55,7 @@ def verify(
     budget: BudgetName = "normal",
     max_examples: int | None = None,
     seed: int | None = None,
+    progress: bool = True,
 ) -> Report:
     """Check a hand-written backward pass, and report.
 
@@ -62,13 +64,17 @@ def verify(
             `bwd(residuals, y_bar) -> cotangents`; a `jax.custom_vjp` or `jax.custom_jvp` function;
             a pair of NumPy functions, `layer_forward(x, ...) -> (out, cache)` and
             `layer_backward(dout, cache) -> grads`; a function or a module of flax or equinox that
-            contains custom rules; a `torch.autograd.Function`.
+            contains custom rules; a `torch.autograd.Function`; an object of NumPy code with
+            methods `forward(x)` and `backward(dout)`, whose parameters are found by their
+            gradients (`layer.dW` beside `layer.W`, `layer.grads["W"]`, `layer.W.grad`).
         example_args: ordinary arguments, from which others are made: shapes, values, options.
             Not needed where annotations or `shapes` say enough.
         reference: the plain function that autodiff differentiates. By default the definition of
             the Op, the undecorated body of the rule, or the primal output of fwd; finite
             differences where autodiff cannot go through it.
-        static: keyword-only options: a value, or a list of values to try.
+        static: keyword-only options: a value, a list of values to try, or a Hypothesis strategy.
+        domain: for some arguments where their numbers lie: "positive", "nonzero", or two bounds,
+            as in `{"p": (0, 1)}`. By default like the example's.
         shapes: axis names for each argument, as in `"b d, d k"`; sizes are varied.
         rtol: allowed relative error of each entry, instead of 8 roundings of (|J|^T |y_bar|).
         atol: allowed absolute error of each entry, added to that.
@@ -77,6 +83,7 @@ def verify(
         max_examples: inputs drawn for each variant (options and shapes), on top of one for each
             kind of values, instead of the budget's.
         seed: makes a run repeatable; 0 by default.
+        progress: shows a bar on stderr where that is a terminal.
 
     A complex array counts as two real ones, its parts. As in JAX a cotangent pairs with a change
     without a conjugate, Re(x_bar dx): the gradient by the parts is (Re x_bar, -Im x_bar), and a
@@ -94,29 +101,39 @@ def verify(
     """
     if key is not None:
         target, example_args = with_key(target, example_args, key)
-    made = with_oracle(make_target(target, reference, static, shapes, example_args))
+    made = with_oracle(make_target(target, reference, static, shapes, example_args, domain))
     if rtol is not None or atol is not None:
         tolerance = made.tolerance._replace(rtol=rtol, atol=atol or 0.0)
         made = dataclasses.replace(made, tolerance=tolerance)
     amount = budget_named(budget)
     if max_examples is not None:
         amount = amount._replace(examples=max_examples)
-    return verify_target(made, amount, 0 if seed is None else seed)
+    with watching(made.name, shown=progress) as tell:
+        return verify_target(made, amount, 0 if seed is None else seed, tell=tell)
 
 
 def verify_target(
-    made: Target, amount: Budget, seed: int, probes: dict[Variant, Probe] | None = None
+    made: Target,
+    amount: Budget,
+    seed: int,
+    probes: dict[Variant, Probe] | None = None,
+    tell: Callable[[int, int, str], None] = nobody,
 ) -> Report:
-    """Run every check; `probes` keeps what was compiled for another seed."""
+    """Run every check; `probes` keeps what was compiled for another seed.
+
+    `tell(done, total, what)` hears of each variant of options and shapes that is tried.
+    """
     started = time.perf_counter()
     probes = {} if probes is None else probes
     with np.errstate(all="ignore"):  # nan and infinity are among the inputs
         power = Power()
-        runs = _run(made, amount, seed, power, probes)
+        runs = _run(made, amount, seed, power, probes, tell)
         lead = _lead(runs)
         diagnosis, reproduction = None, ""
         if lead is not None:
+            tell(0, 0, "looking for what is wrong")
             diagnosis = _diagnose(made, lead, runs[lead])
+            tell(0, 0, "looking for a smaller example")
             _shrink(lead, runs, amount)
             reproduction = _script(runs[lead], f"{made.name}: {diagnosis.text}")
     kept, kept_by_autodiff = residual_bytes(made)
@@ -129,6 +146,7 @@ def verify_target(
         source=line_of(backward_of(made)),
         reproduction=reproduction,
         unexplored=made.unexplored,
+        without_gradient=made.without_gradient,
         planted=len(power.planted),
         unseen=power.unseen,
         seed=seed,
@@ -139,10 +157,17 @@ def verify_target(
 
 
 def _run(
-    target: Target, budget: Budget, seed: int, power: Power, probes: dict[Variant, Probe]
+    target: Target,
+    budget: Budget,
+    seed: int,
+    power: Power,
+    probes: dict[Variant, Probe],
+    tell: Callable[[int, int, str], None],
 ) -> dict[str, Tally]:
     runs = {name: Tally() for name in checks_of(target)}
-    for index, variant in enumerate(variants(target, budget)):
+    every = variants(target, budget)
+    for index, variant in enumerate(every):
+        tell(index, len(every), "options and shapes")
         probe = probes.setdefault(variant, Probe(target, variant))
         if not _contract_holds(probe, runs["contract"]):
             break

@@ -5,7 +5,7 @@ What the function refuses is dropped by whoever asks.
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 Shape = tuple[int, ...]
 Shapes = tuple[Shape, ...]
@@ -23,8 +23,11 @@ def other_shapes(
     accepts: Callable[[Shapes], bool],
     fits: Callable[[Shapes], bool],
     stretches: Callable[[Shapes], bool],
+    labels: Collection[int] = (),
 ) -> Iterator[Shapes]:
     """Shapes that the function accepts, the most telling ones first; the example's come first.
+
+    `labels` are the arrays of integers.
 
     Where arrays broadcast that did not in the example `fits` has to hold too: that the cotangents
     have the shapes of the arguments. A layer need not promise that; JAX refuses it loudly. But one
@@ -32,7 +35,7 @@ def other_shapes(
     """
     seen = {shapes}
     yield shapes
-    axes = independent_axes(shapes, accepts)
+    axes = independent_axes(shapes, accepts, labels)
     broadcasts = {*_broadcasts(shapes), *_longer(shapes)}
     promised = set[int]()
     for candidate in _candidates(shapes, axes):
@@ -50,8 +53,13 @@ def other_shapes(
             yield candidate
 
 
-def independent_axes(shapes: Shapes, accepts: Callable[[Shapes], bool]) -> list[list[Place]]:
-    """The places that have to change together, as found by trying."""
+def independent_axes(
+    shapes: Shapes, accepts: Callable[[Shapes], bool], labels: Collection[int] = ()
+) -> list[list[Place]]:
+    """The places that have to change together, as found by trying.
+
+    An array of integers is not parted from the others: indexing takes scores without labels.
+    """
     groups = list[list[Place]]()
     for size in dict.fromkeys(size for shape in shapes for size in shape if size > 1):
         left = [
@@ -60,7 +68,8 @@ def independent_axes(shapes: Shapes, accepts: Callable[[Shapes], bool]) -> list[
             for axis, n in enumerate(shape)
             if n == size
         ]
-        groups += _split(shapes, left, size, accepts)
+        labelled = any(array in labels for array, _ in left)
+        groups += [left] if labelled else _split(shapes, left, size, accepts)
     return groups
 
 

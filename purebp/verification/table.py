@@ -28,7 +28,13 @@ class Job(NamedTuple):
 
 def run_job(job: Job) -> Report:
     """Verify one op of the catalogue."""
-    return verify(OPS[job.name], budget=job.budget, max_examples=job.max_examples, seed=job.seed)
+    return verify(
+        OPS[job.name],
+        budget=job.budget,
+        max_examples=job.max_examples,
+        seed=job.seed,
+        progress=False,
+    )
 
 
 def run_jobs(jobs: Sequence[Job], processes: int) -> Iterator[Report]:

@@ -1,6 +1,7 @@
 """What can be verified: an Op, a pair, a function with a rule of its own or with some inside."""
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -10,12 +11,14 @@ import numpy as np
 
 from purebp.compat import is_custom_rule
 from purebp.errors import TargetError
-from purebp.op import Op
+from purebp.op import REAL, Op
 from purebp.signature import ArraySpec, Parameter, parse_dims
+from purebp.verification.domain import read_domains
 from purebp.verification.given import Given, given_of, pool_of
 from purebp.verification.numpy_pair import NumpyPair, is_numpy_pair
-from purebp.verification.options import alternatives, guess_options
+from purebp.verification.options import alternatives, guess_options, listed
 from purebp.verification.targets.function import from_function
+from purebp.verification.targets.instance import from_instance, is_instance
 from purebp.verification.targets.pairs import from_numpy, from_op
 from purebp.verification.targets.rule import from_rule, without_fixed
 from purebp.verification.targets.torch_function import from_torch
@@ -34,32 +37,11 @@ def make_target(
     static: Mapping[str, Any] | None = None,
     shapes: str | None = None,
     examples: tuple[Any, ...] = (),
+    domain: Mapping[str, Any] | None = None,
 ) -> Target:
     """Make the one view of whatever was handed to `verify`."""
-    options = {key: _values(value) for key, value in (static or {}).items()}
-    if isinstance(target, Op):
-        made = from_op(target, reference, options, "its plain definition")
-    elif is_numpy_pair(target):
-        made = from_numpy(NumpyPair(*target), reference, options)
-    elif isinstance(target, tuple) and len(target) == 2 and all(callable(f) for f in target):  # type: ignore[reportUnknownArgumentType]  # any tuple may come
-        op = Op(target[0], target[1], tolerance=UNKNOWN_CONDITION)
-        tried = guess_options(target[0]).given(options)
-        made = from_op(op, reference, tried.values, "the primal output of fwd")
-        made = dataclasses.replace(made, unexplored=tried.unexplored)
-    elif is_custom_rule(target):
-        examples, fixed = without_fixed(target, examples)
-        passed = {key: (value, *alternatives(value)) for key, value in fixed.items()}
-        made = from_rule(target, reference, {**passed, **options})
-    elif is_torch_function(target):
-        made, examples = from_torch(target, reference, options, examples)
-    elif callable(target) and not isinstance(target, type):
-        made, examples = from_function(target, reference, options, examples)
-    else:
-        raise TargetError(
-            f"cannot verify a {type(target).__name__}: expected a purebp Op, a (fwd, bwd) pair, "
-            "a function decorated with jax.custom_vjp or jax.custom_jvp, a function or module that "
-            "contains one, or a torch.autograd.Function, with example arguments"
-        )
+    options = {key: listed(value) for key, value in (static or {}).items()}
+    made, examples = _seen(target, reference, options, examples)
     changes: dict[str, Any] = {"sixteen_bits": isinstance(target, Op)}
     if shapes is not None:
         changes["parameters"] = parse_shapes(made.name, made.parameters, shapes)
@@ -68,7 +50,7 @@ def make_target(
         changes["example"] = partial(_example, examples)
     elif examples:
         changes["given"] = given_of(examples)
-    made = dataclasses.replace(made, **changes)
+    made = _with_domains(dataclasses.replace(made, **changes), domain or {})
     if made.given is not None:
         return _with_constants(made, made.given)
     if made.example is None and not all(p.specs or p.optional for p in made.parameters):
@@ -79,8 +61,54 @@ def make_target(
     return made
 
 
+def _seen(
+    target: Any,
+    reference: Function | None,
+    options: Mapping[str, tuple[Any, ...]],
+    examples: tuple[Any, ...],
+) -> tuple[Target, tuple[Any, ...]]:
+    """The view of each kind of target, and the examples without what is no array."""
+    if isinstance(target, Op):
+        return from_op(target, reference, options, "its plain definition"), examples
+    if is_numpy_pair(target):
+        return from_numpy(NumpyPair(*target), reference, options), examples
+    if isinstance(target, tuple) and len(target) == 2 and all(callable(f) for f in target):  # type: ignore[reportUnknownArgumentType]  # any tuple may come
+        op = Op(target[0], target[1], tolerance=UNKNOWN_CONDITION)
+        tried = guess_options(target[0]).given(options)
+        made = from_op(op, reference, tried.values, "the primal output of fwd")
+        return dataclasses.replace(made, unexplored=tried.unexplored), examples
+    if is_custom_rule(target):
+        examples, fixed = without_fixed(target, examples)
+        passed = {key: (value, *alternatives(value)) for key, value in fixed.items()}
+        return from_rule(target, reference, {**passed, **options}), examples
+    if is_torch_function(target):
+        return from_torch(target, reference, options, examples)
+    if is_instance(target):
+        return from_instance(target, reference, options, examples)
+    if callable(target) and not isinstance(target, type):
+        return from_function(target, reference, options, examples)
+    raise TargetError(
+        f"cannot verify a {type(target).__name__}: expected a purebp Op, a (fwd, bwd) pair, a "
+        "function decorated with jax.custom_vjp or jax.custom_jvp, a function or module that "
+        "contains one, a torch.autograd.Function, or an object with methods forward and backward, "
+        "with example arguments"
+    )
+
+
 def _example(examples: tuple[Any, ...], rng: np.random.Generator) -> tuple[Any, ...]:
     return examples
+
+
+def _with_domains(target: Target, domain: Mapping[str, Any]) -> Target:
+    """The target with where the numbers of some arguments lie."""
+    given = target.given
+    parts = () if given is None else given.tree.children()
+    names = tuple(map(target.argument_name, range(len(parts) or len(target.parameters))))
+    domains = {**target.domains, **read_domains(target.name, names, domain)}
+    if given is not None:
+        each = [[domains.get(n, REAL)] * p.num_leaves for n, p in zip(names, parts, strict=True)]
+        given = given._replace(domains=tuple(itertools.chain(*each)))
+    return dataclasses.replace(target, domains=domains, given=given)
 
 
 def _with_constants(target: Target, given: Given) -> Target:
@@ -91,10 +119,6 @@ def _with_constants(target: Target, given: Given) -> Target:
     except Exception:  # noqa: BLE001 - that it does not run is told by whoever runs it next
         return target
     return dataclasses.replace(target, given=given._replace(pool=pool_of(jaxpr, settings)))
-
-
-def _values(value: Any) -> tuple[Any, ...]:
-    return tuple(value) if isinstance(value, list) else (value,)
 
 
 def parse_shapes(

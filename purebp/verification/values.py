@@ -32,8 +32,12 @@ def draw_values(
 
 
 def _between(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    if np.isinf(low) and np.isinf(high):
+        return values
     if np.isinf(high):
         return low + np.abs(values) + 1e-2
+    if np.isinf(low):
+        return high - np.abs(values) - 1e-2
     return (low + high) / 2 + (high - low) / 2 * values / (1 + np.abs(values))
 
 

@@ -40,6 +40,12 @@ def test_a_wrong_slope_is_outside_of_the_bar():
     assert abs(value - 1.0001 * np.e) > 3 * bar
 
 
+def test_zeros_alone_are_moved_by_ordinary_steps():
+    found = slopes(lambda p: 3.3 + p @ np.array([1.0, 2.0]), np.zeros(2), np.arange(2), 3.3)
+    np.testing.assert_allclose(found.values, [1.0, 2.0], rtol=1e-10)
+    assert np.all(found.bars <= 1e-9)
+
+
 def test_each_coordinate_is_moved_alone():
     x = np.array([1.0, 2.0, 3.0])
     found = slopes(lambda p: p[:, 0] * p[:, 1] ** 2 + p[:, 2], x, np.array([0, 1]), 10.0)

@@ -59,6 +59,8 @@ def test_the_kind_of_an_array_is_read_from_its_numbers(kind):
         (jnp.array(-1.5), "real"),
         (jnp.array([0.4, 0.7]), "positive"),
         (jnp.zeros((0, 3)), "real"),
+        (jnp.zeros(3), "real"),  # as biases begin
+        (jnp.zeros((2, 2)), "real"),
         (jnp.array([[2.0]]), "positive"),
         (jnp.array([1.0 + 2.0j]), "real"),
         (jnp.array([0.5, -2.0], jnp.bfloat16), "real"),

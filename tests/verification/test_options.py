@@ -7,7 +7,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from purebp.verification.options import TINY, alternatives, guess_options
+from purebp.errors import OptionError
+from purebp.verification.options import TINY, alternatives, guess_options, listed
+from purebp.verification.strategies import DRAWN
 
 
 class Mode(enum.Enum):
@@ -110,3 +112,27 @@ def test_alternatives_are_others_of_the_same_kind_each_once_and_few(default):
 
 def test_no_limit_at_all_has_a_finite_alternative():
     assert all(value < float("inf") for value in alternatives(float("inf")))
+
+
+def test_somebody_names_a_value_or_a_list_of_values():
+    assert listed(2) == (2,)
+    assert listed([2, 3]) == (2, 3)
+    assert listed((2, 3)) == ((2, 3),)  # one value: a window
+    assert listed("same") == ("same",)
+
+
+def test_a_strategy_gives_different_values_and_the_same_ones_again():
+    strides = listed(st.integers(1, 3))
+    assert strides[0] == 1
+    assert set(strides) == {1, 2, 3}
+    wide = listed(st.floats(0.5, 1e6))
+    assert len(set(wide)) == DRAWN
+    assert listed(st.floats(0.5, 1e6)) == wide
+
+
+@given(st.integers(1, 3))
+@settings(max_examples=2)
+def test_inside_of_another_test_the_values_are_drawn_there(stride):
+    assert listed(stride) == (stride,)
+    with pytest.raises(OptionError, match="expected a value that the test itself draws"):
+        listed(st.integers(1, 3))

@@ -164,3 +164,14 @@ def test_an_array_that_may_stretch_has_to_fit_wherever_it_does():
     assert found(broadcasts) == broadcasts
     assert found(broadcasts[:3]) == broadcasts
     assert found([]) == []
+
+
+def test_labels_are_not_parted_from_the_scores_that_they_belong_to():
+    def scores_of(scores, labels):
+        return scores[jnp.arange(labels.shape[0]), labels.astype(int)]
+
+    shapes = ((5, 3), (5,))
+    apart = independent_axes(shapes, runs(scores_of))
+    assert [(0, 0)] in apart  # JAX takes scores without labels, and labels without scores
+    together = independent_axes(shapes, runs(scores_of), labels=[1])
+    assert [(0, 0), (1, 0)] in together

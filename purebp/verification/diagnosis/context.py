@@ -9,6 +9,7 @@ from purebp.verification.checks import check_jacobian, out_of_range
 from purebp.verification.compare import Failure
 from purebp.verification.diagnosis.culprit import with_culprit
 from purebp.verification.diagnosis.find import by_argument, diagnose
+from purebp.verification.diagnosis.hypotheses import as_if
 from purebp.verification.diagnosis.views import Diagnosis
 from purebp.verification.probe import Probe
 from purebp.verification.target import Target
@@ -53,6 +54,8 @@ def in_context(target: Target, probe: Probe, case: Case) -> Diagnosis:
         for key, value in case.variant.settings
         if key not in usual or value != usual[key]
     ]
+    if changed or found.kind in VAGUE:
+        found = as_if(probe, case) or found
     if changed:
         text = f"right at the defaults, wrong with {', '.join(changed)}: {found.text}"
         found = Diagnosis("not finite" if found.kind == "not finite" else "option", text)

@@ -52,7 +52,7 @@ def diagnose(probe: Probe, case: Case) -> Diagnosis | None:
         found = upstream.upstream_ignored(view)
         if found is not None:
             return found
-    wrong = [view for view in every if _is_wrong(view, largest)]
+    wrong = wrong_ones(every)
     for rule in RULES:
         for view in wrong:
             found = rule(view)
@@ -66,16 +66,19 @@ def diagnose(probe: Probe, case: Case) -> Diagnosis | None:
 
 def by_argument(probe: Probe, case: Case) -> dict[str, Diagnosis]:
     """What is most likely wrong with each cotangent of a case that is wrong."""
-    every = list(views(probe, case))
-    largest = scale_of(*(view.right for view in every), *(view.wrong for view in every))
     rules = (upstream.upstream_ignored, *RULES)
     found = dict[str, Diagnosis]()
-    for view in every:
-        if _is_wrong(view, largest):
-            named = (rule(view) for rule in rules)
-            unknown = Diagnosis("wrong formula", f"{view.name}_bar is wrong")
-            found[view.name] = next((each for each in named if each is not None), unknown)
+    for view in wrong_ones(list(views(probe, case))):
+        named = (rule(view) for rule in rules)
+        unknown = Diagnosis("wrong formula", f"{view.name}_bar is wrong")
+        found[view.name] = next((each for each in named if each is not None), unknown)
     return found
+
+
+def wrong_ones(every: list[View]) -> list[View]:
+    """The arguments whose cotangents are wrong by more than rounding."""
+    largest = scale_of(*(view.right for view in every), *(view.wrong for view in every))
+    return [view for view in every if _is_wrong(view, largest)]
 
 
 def _is_wrong(view: View, largest: float) -> bool:

@@ -59,6 +59,7 @@ def _tasks(text: str, settings: Settings, limits: Limits) -> list[Task]:
     if not rows:
         raise TargetError(
             f"{path}: found nothing to verify; expected pairs named as x_forward and x_backward or "
-            "x_fwd and x_bwd, losses that return (loss, dx), jax.custom_vjp functions or purebp Ops"
+            "x_fwd and x_bwd, classes with forward and backward, losses that return (loss, dx), "
+            "jax.custom_vjp functions or purebp Ops"
         )
     return rows

@@ -11,8 +11,9 @@ from purebp.errors import TargetError
 from purebp.op import Op
 from purebp.verification.homework.known import calls_named
 from purebp.verification.homework.names import layer_name, pairs_among
+from purebp.verification.targets.instance import methods_of
 
-Kind = Literal["op", "rule", "pair", "loss", "half"]
+Kind = Literal["op", "rule", "pair", "loss", "half", "class"]
 EXAMPLES = "EXAMPLES"
 """The dictionary in somebody's file that has example arguments for layers of unknown names."""
 
@@ -43,7 +44,7 @@ def find_all(module: ModuleType, path: Path) -> list[Found]:
     """The rows for a file; what it only imports is not among them."""
     source = read_source(path)
     own = {name: value for name, value in vars(module).items() if _is_own(name, value, source)}
-    order = list(own)
+    order = list(vars(module))
     rules = {name: value for name, value in own.items() if _is_rule(value)}
     inside = {id(part) for value in rules.values() for part in _parts(value)}
     functions = _once(
@@ -58,6 +59,7 @@ def find_all(module: ModuleType, path: Path) -> list[Found]:
         kind: Kind = "pair" if len(both) == 2 else "half"
         if pair.backward or not _is_plain_forward(pair.name, pair.forward, source):
             found.append(Found(kind, pair.name, both))
+    found += [Found("class", name, (name,)) for name in _layers(module, source)]
     taken = {name for row in found for name in row.functions}
     found += [
         Found("loss", name, (name,))
@@ -75,6 +77,8 @@ def read_source(path: Path) -> Source:
     for node in _statements(tree.body):
         if isinstance(node, ast.Import | ast.ImportFrom):
             imported |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
+        if isinstance(node, ast.ClassDef):
+            lines[node.name] = _line_of_backward(node)
         if isinstance(node, ast.FunctionDef):
             lines[node.name] = node.lineno
             two |= {node.name} if _returns_two(node) else set()
@@ -82,6 +86,12 @@ def read_source(path: Path) -> Source:
             named = [target.id for target in node.targets if isinstance(target, ast.Name)]
             lines.update(dict.fromkeys(named, node.lineno))
     return Source(frozenset(imported), "*" in imported, lines, frozenset(two))
+
+
+def _line_of_backward(node: ast.ClassDef) -> int:
+    methods = [each for each in node.body if isinstance(each, ast.FunctionDef)]
+    backward = (each.lineno for each in methods if each.name.startswith("backward"))
+    return next(backward, node.lineno)
 
 
 def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
@@ -105,6 +115,13 @@ def _is_own(name: str, value: Any, source: Source) -> bool:
     if name.startswith("__") or name in source.imported or isinstance(value, type):
         return False
     return name in source.lines or not source.everything
+
+
+def _layers(module: ModuleType, source: Source) -> Iterator[str]:
+    """The classes of the file that have methods forward and backward, also PyTorch's Functions."""
+    for name, value in vars(module).items():
+        if isinstance(value, type) and name in source.lines and methods_of(value):
+            yield name
 
 
 def _is_rule(value: Any) -> bool:
@@ -151,6 +168,8 @@ def find_named(module: ModuleType, path: Path, names: tuple[str, ...]) -> Found:
     if len(names) == 2:
         return Found("pair", layer_name(names[0]) or names[0], names, line)
     value = getattr(module, names[0])
+    if isinstance(value, type) and methods_of(value):
+        return Found("class", names[0], names, line)
     if isinstance(value, Op):
         return Found("op", names[0], names, line)
     plain = not is_custom_rule(value) and _is_loss(names[0], source)

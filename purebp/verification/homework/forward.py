@@ -8,8 +8,7 @@ import jax
 import numpy as np
 
 from purebp.compat import enable_x64
-from purebp.errors import PurebpError
-from purebp.verification.cases import first_line
+from purebp.errors import PurebpError, first_line
 from purebp.verification.homework.call import Call
 from purebp.verification.homework.calling import with_fixed
 

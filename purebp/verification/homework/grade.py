@@ -64,6 +64,7 @@ def _verify(plan: Plan, settings: Settings) -> Report:
         reference=plan.reference,
         atol=None if plan.reference is None else FAINT,
         static=plan.static,
+        domain=settings.domain,
         shapes=None if plan.examples else settings.shapes,
         budget=settings.budget,
         max_examples=settings.max_examples,
@@ -77,7 +78,9 @@ def _only_forward_failed(report: Report) -> bool:
 
 def _marked(mark: Mark, plan: Plan, report: Report, settings: Settings) -> Mark:
     shapes = None if plan.examples else settings.shapes
-    made = make_target(plan.target, plan.reference, plan.static, shapes, plan.examples)
+    made = make_target(
+        plan.target, plan.reference, plan.static, shapes, plan.examples, settings.domain
+    )
     names = tuple(parameter.name for parameter in made.parameters)
     gradients = _gradients(made, report)
     diagnosis = "" if report.diagnosis is None else report.diagnosis.text

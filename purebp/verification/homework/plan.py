@@ -1,5 +1,6 @@
 """What to hand to the verifier for one layer of a file: arguments, options, a definition."""
 
+import inspect
 from collections.abc import Mapping
 from functools import partial
 from types import ModuleType
@@ -8,10 +9,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from purebp.errors import PurebpError, TargetError
+from purebp.errors import PurebpError, TargetError, first_line
 from purebp.signature import read_signature
 from purebp.verification.budget import BudgetName
-from purebp.verification.cases import first_line
 from purebp.verification.homework import calling
 from purebp.verification.homework.call import Call
 from purebp.verification.homework.find import EXAMPLES, Found
@@ -23,6 +23,9 @@ from purebp.verification.homework.forward import (
     trials,
 )
 from purebp.verification.homework.known import calls_named
+from purebp.verification.homework.objects import layer_and_inputs
+from purebp.verification.targets.instance import layer_pair
+from purebp.verification.torch_pair import is_torch_function
 
 
 class Settings(NamedTuple):
@@ -33,6 +36,7 @@ class Settings(NamedTuple):
     seed: int = 0
     shapes: str | None = None
     static: Mapping[str, Any] | None = None
+    domain: Mapping[str, Any] | None = None
 
 
 class Plan(NamedTuple):
@@ -55,6 +59,8 @@ def make_plan(module: ModuleType, found: Found, settings: Settings) -> Plan:
         return Plan(parts[0], examples, settings.static)
     if found.kind == "loss":
         return _plan_of_loss(found, parts[0])
+    if found.kind == "class":
+        return _plan_of_class(found, parts[0], examples, settings)
     if examples:
         return _plan_of_examples(found, parts, examples, settings)
     known = [
@@ -120,6 +126,43 @@ def _plan_of_loss(found: Found, loss: Any) -> Plan:
             plan = Plan(pair, tried[0].arrays, {}, forward=forward, course=True)
             return _with_reference(plan, call, tried, {})
     raise TargetError(f"{found.name}: takes other arguments than known losses: {how(found.name)}")
+
+
+def _plan_of_class(found: Found, cls: type, examples: tuple[Any, ...], settings: Settings) -> Plan:
+    """A layer that is an object, or a Function of PyTorch."""
+    if is_torch_function(cls):
+        if not examples:
+            raise TargetError(f"its arguments are not known; {how(found.name)}")
+        return Plan(cls, examples, settings.static)
+    made = layer_and_inputs(cls, found.name, examples)
+    if made is None:
+        text = f'{EXAMPLES} = {{"{found.name}": ({found.name}(...), x)}}'
+        raise TargetError(
+            f"nobody can guess how to make one; give a layer and its inputs in the file: {text}"
+        )
+    layer, inputs = made
+    return _with_forward(found, Plan(layer, inputs, settings.static, course=True))
+
+
+def _with_forward(found: Found, plan: Plan) -> Plan:
+    """The plan with the verdict on the forward, where the name says what it computes."""
+    pair = layer_pair(plan.target, plan.examples, {})
+    names = tuple(name.lower() for name in inspect.signature(pair.forward).parameters)
+    arrays = (*plan.examples, *pair.parameters)
+    tried = [Trial(arrays, {}, pair.forward(*map(np.array, arrays))[0], None)]
+    one = len(names) == 1
+    fitting = [c for c in calls_named(found.name) if names == c.names or (one and len(c.args) == 1)]
+    judged = [judge_forward(call, tried) for call in fitting if _has_shapes(call, arrays)]
+    right = (forward for forward in judged if forward.verdict == "right")
+    return plan._replace(forward=next(right, judged[0])) if judged else plan
+
+
+def _has_shapes(call: Call, arrays: tuple[Any, ...]) -> bool:
+    try:
+        call.check_shapes(arrays)
+    except PurebpError:
+        return False
+    return True
 
 
 def _plan_of_known(found: Found, parts: list[Any], known: list[Call], settings: Settings) -> Plan:

@@ -27,6 +27,8 @@ class Target:
     the example arguments, where these are all that is known of it; `unexplored`: the options of
     which only the default is tried. `defaults`, `domains`, `sizes` and `example` are
     known of an Op alone.
+    `undifferentiated`: the arguments that nobody asks the gradient of; `without_gradient`: what
+    the report says has none.
     `differences`: the slopes of the reference are taken by finite differences. `once`: nobody
     expects it to be differentiated twice.
     `rules`: the hand-written rules of a function that contains some; `alone(target, rule)` is the
@@ -56,6 +58,8 @@ class Target:
     rules: tuple[Rule, ...] = ()
     alone: Callable[["Target", Rule | None], "Target"] | None = None
     differences: bool = False
+    undifferentiated: frozenset[str] = frozenset()
+    without_gradient: tuple[str, ...] = ()
     once: bool = False
 
     def argument_name(self, index: int) -> str:

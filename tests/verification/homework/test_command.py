@@ -117,6 +117,25 @@ def test_a_folder_without_files(capsys, tmp_path):
     assert "there is no Python file in this folder" in err
 
 
+def test_where_numbers_lie(capsys, tmp_path):
+    path = tmp_path / "layers.py"
+    path.write_text(
+        "import numpy as np\n"
+        "EXAMPLES = {'entropy': (np.full((2, 3), 0.4), np.ones((2, 3)))}\n"
+        "def entropy_forward(p, x):\n"
+        "    return np.where(p < 1, -p * np.log(p) * x, 7.0), (p, x)\n"
+        "def entropy_backward(dout, cache):\n"
+        "    p, x = cache\n"
+        "    return -dout * x * (np.log(p) + 1), -dout * p * np.log(p)\n"
+    )
+    assert run(capsys, path, *QUICK)[0] == 1  # where p is above 1 its gradient is wrong
+    assert run(capsys, path, "--domain", "p=0:1", *QUICK)[0] == 0
+    for where, message in (("p=0:b", "--domain is 'p=0:b'"), ("q=0:1", "domain names 'q'")):
+        status, out, err = run(capsys, path, "--domain", where, *QUICK)
+        assert status != 0
+        assert message in " ".join((out + err).split())
+
+
 @pytest.mark.parametrize("option", ["--time-limit", "--memory-limit"])
 @pytest.mark.parametrize("value", ["0", "-1", "nan", "long"])
 def test_limits_are_numbers_above_0(capsys, option, value):

@@ -55,6 +55,17 @@ def svm_loss(x, y):
 
 def mse_loss(x, y):
     return ((x - y) ** 2).mean()
+
+class Double:
+    def forward(self, x):
+        return 2 * x
+
+    def backward(self, dout):
+        return 2 * dout
+
+class Module:
+    def forward(self, x):
+        return x
 """
 
 
@@ -75,7 +86,9 @@ def test_everything_is_found_once_in_the_order_of_the_file(file):
         ("rule", "scale", ("scale",)),
         ("op", "twice", ("twice",)),
         ("loss", "svm_loss", ("svm_loss",)),
+        ("class", "Double", ("Double",)),
     ]
+    assert found[-1].line == FILE.split("\n").index("    def backward(self, dout):") + 1
     assert [row.line for row in found][:2] == [11, 14]
 
 
@@ -87,6 +100,7 @@ def test_everything_is_found_once_in_the_order_of_the_file(file):
         (("svm_loss",), "loss"),
         (("twice_fwd", "scale_bwd"), "pair"),
         (("model_forward",), "rule"),
+        (("Double",), "class"),
     ],
 )
 def test_what_is_named_is_found(file, names, kind):
