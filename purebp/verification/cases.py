@@ -22,9 +22,9 @@ from purebp.verification.given import Given, arguments_like
 from purebp.verification.matrices import MATRICES, matrix_values
 from purebp.verification.shapes import Shapes, other_shapes
 from purebp.verification.target import Target
-from purebp.verification.values import draw_values, vary
+from purebp.verification.values import draw_values, vary, with_first_row
 
-PATTERNS = ("normal", "ties", "wide", "tails")
+PATTERNS = ("normal", "ties", "wide", "tails", "zero rows")
 COTANGENTS = ("normal", "one-hot", "scaled")
 PRIMES = ((2, 3, 5, 7, 4, 6), (3, 2, 4, 5, 7, 3), (1, 1, 1, 1, 1, 1), (4, 4, 4, 4, 4, 4))
 LEADING: tuple[tuple[int, ...], ...] = ((2,), (3, 2), (), (4,))
@@ -329,7 +329,8 @@ def _make_array(
     if domain.kind == "index":
         return jnp.asarray(rng.integers(0, sizes[domain.below], shape), jnp.int32)
     if domain.kind == "mask":
-        return jnp.asarray(rng.random(shape) < 0.6)
+        mask = rng.random(shape) < 0.6
+        return jnp.asarray(with_first_row(mask, False) if case.pattern == "zero rows" else mask)
     if domain.kind in MATRICES:
         matrix = matrix_values(rng, shape, domain.kind, case.pattern)
         if _is_complex(target, parameter, case.variant.numbers):

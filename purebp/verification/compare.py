@@ -17,7 +17,7 @@ EPS64 = float(np.finfo(np.float64).eps)
 TINY32 = float(np.finfo(np.float32).tiny)
 TINY64 = float(np.finfo(np.float64).tiny)
 SIXTEEN_BITS = {name: float(jnp.finfo(name).eps) for name in ("bfloat16", "float16")}
-EXTREME = {"tails", "wide", "small", "near constants", "constants"}
+EXTREME = {"tails", "wide", "large", "small", "near constants", "constants"}
 LOST, FAINT = 1e-2, 1e-30
 ROUNDINGS = 1e4
 HUGE = 1e36
@@ -139,7 +139,7 @@ def digits_lost(probe: Probe, case: Case, expected: np.ndarray, eps: float) -> n
     if probe.target.given is None or case.pattern == "normal":
         return 0.0 * size
     mixed = 0.0
-    if not _is_diagonal(probe):
+    if not _is_diagonal(probe, case):
         much = 1e4 if case.pattern in EXTREME else 64
         mixed = much * eps * max(_largest(expected), _usual_size(probe, case))
     return mixed + (LOST * size + FAINT if case.pattern in EXTREME else 0.0 * size)
@@ -172,13 +172,16 @@ def _usual_size(probe: Probe, case: Case) -> float:
     return _largest(usual) * _largest(probe.evidence(case).y_bar)
 
 
-def _is_diagonal(probe: Probe) -> bool:
-    """Whether each output depends on one entry of each argument: nothing is added up."""
-    jacobian = probe.evidence(probe.first).truth.jacobian
-    if jacobian is None:
+def _is_diagonal(probe: Probe, case: Case) -> bool:
+    """Whether each output depends on one entry of each argument: nothing is added up.
+
+    On ordinary values and on those of the case: by chance few may matter on either.
+    """
+    usual, here = (probe.evidence(each).truth.jacobian for each in (probe.first, case))
+    if usual is None or here is None:
         return False
     sizes = [math.prod(shape) for shape in probe.layout.chosen(probe.layout.shapes)]
-    blocks = np.split(jacobian != 0, np.cumsum(sizes)[:-1], axis=1)
+    blocks = np.split((usual != 0) | (here != 0), np.cumsum(sizes)[:-1], axis=1)
     return all((block.sum(axis=1) <= 1).all() for block in blocks)
 
 

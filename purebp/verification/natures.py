@@ -13,12 +13,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from purebp.verification.values import with_first_row
+
 Generator = np.random.Generator
 Shape = tuple[int, ...]
 
 FLOATS = (
     *("normal", "ties", "zeros", "zero rows", "constants", "near constants", "signs"),
-    *("wide", "tails", "small", "equal", "nothing", "some nan", "some infinite"),
+    *("wide", "tails", "large", "small", "equal", "nothing", "some nan", "some infinite"),
 )
 INTEGERS = ("labels", "same labels", "some special labels", "special labels")
 MASKS = ("mask", "all true", "all false", "a row false", "infinite where masked")
@@ -131,7 +133,7 @@ def _real(shape: Shape, pattern: str, rng: Generator, pool: Pool) -> np.ndarray:
     if pattern == "zeros":
         return np.where(rng.random(shape) < 0.4, 0.0, normal)
     if pattern == "zero rows":
-        return _with_first_row(normal, 0.0)
+        return with_first_row(normal, 0.0)
     if pattern == "nothing":
         return 0 * normal
     if pattern == "equal":
@@ -141,15 +143,13 @@ def _real(shape: Shape, pattern: str, rng: Generator, pool: Pool) -> np.ndarray:
     if pattern in ("some nan", "some infinite"):
         hole = np.nan if pattern == "some nan" else -np.inf
         return np.where(rng.random(shape) < 0.2, hole, normal)
-    scale = {"wide": 10.0 ** rng.uniform(-4, 3, shape), "tails": 15.0, "small": 1e-6}
+    scale = {
+        "wide": 10.0 ** rng.uniform(-4, 3, shape),
+        "tails": 15.0,
+        "large": 1e3,
+        "small": 1e-6,
+    }
     return normal * scale.get(pattern, 1.0)
-
-
-def _with_first_row(values: np.ndarray, number: float) -> np.ndarray:
-    values = np.array(values)
-    if values.ndim and len(values):
-        values[0] = number
-    return values
 
 
 def _constants(normal: np.ndarray, rng: Generator, pool: Pool, *, near: bool) -> np.ndarray:

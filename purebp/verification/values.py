@@ -20,6 +20,8 @@ def draw_values(
         values = normal * 10.0 ** rng.uniform(-4, 1, shape)
     elif pattern == "tails":
         values = 12.0 * normal
+    elif pattern == "zero rows":
+        values = with_first_row(normal, 0.0)
     else:
         values = normal
     if domain.kind == "positive":
@@ -28,6 +30,14 @@ def draw_values(
         return np.where(values < 0, values - 0.25, values + 0.25)
     if domain.kind == "between":
         return _between(values, domain.low, domain.high)
+    return values
+
+
+def with_first_row(values: np.ndarray, number: float | bool) -> np.ndarray:
+    """A copy whose first row, along the first axis, is one number."""
+    values = np.array(values)
+    if values.ndim and len(values):
+        values[0] = number
     return values
 
 
@@ -57,6 +67,8 @@ def vary(leaf: Any, pattern: str, rng: np.random.Generator) -> Any:
         values = values * 10.0 ** rng.uniform(-4, 1, values.shape)
     elif pattern == "tails":
         values = values + 3 * size * normal
+    elif pattern == "zero rows":
+        values = with_first_row(values, 0.0)
     else:
         values = values + 0.3 * size * normal
     return jnp.asarray(values, leaf.dtype)
