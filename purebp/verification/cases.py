@@ -115,6 +115,8 @@ def _has_fitting_cotangents(target: Target, variant: Variant) -> bool:
     """Whether each cotangent has the shape of its argument."""
     args = make_args(target, Case(variant, "normal", "normal", 0))
     settings = dict(variant.settings)
+    if target.numpy is not None:
+        return target.numpy.fits(settings, args)
 
     def pull(*args: Any) -> Any:
         y = target.reference(settings, *args)

@@ -136,11 +136,11 @@ def digits_lost(probe: Probe, case: Case, expected: np.ndarray, eps: float) -> n
     left of the number. purebp's own ops have to keep their digits everywhere.
     """
     size = np.nan_to_num(np.abs(expected), posinf=0.0)
-    if probe.target.given is None or case.pattern == "normal":
+    if probe.target.given is None:
         return 0.0 * size
     mixed = 0.0
     if not _is_diagonal(probe, case):
-        much = 1e4 if case.pattern in EXTREME else 64
+        much = 1e4 if case.pattern in EXTREME else 4 if case.pattern == "normal" else 64
         mixed = much * eps * max(_largest(expected), _usual_size(probe, case))
     return mixed + (LOST * size + FAINT if case.pattern in EXTREME else 0.0 * size)
 

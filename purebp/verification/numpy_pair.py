@@ -46,13 +46,14 @@ def is_numpy_pair(target: Any) -> bool:
 class NumpyPair:
     """The two functions as callbacks: the primal, the cotangents, the slopes by differences.
 
+    `arrays`: how many arguments the example has; what has a default after them is an option.
     `silent`: the places of the arguments that have no gradient.
     """
 
-    def __init__(self, forward: Function, backward: Function) -> None:
+    def __init__(self, forward: Function, backward: Function, arrays: int | None = None) -> None:
         self.forward, self.backward = forward, backward
         self.signature = read_signature(forward)
-        self.options = guess_options(forward)
+        self.options = guess_options(forward, arrays)
         self.silent: frozenset[int] = frozenset()
         self._kept: tuple[Any, list[Any]] | None = None
 
@@ -70,6 +71,15 @@ class NumpyPair:
         """Run both functions once, outside of JAX, so that they raise what they raise."""
         out = self.forward(*map(own, args), **settings)[0]
         self._cotangents(settings, jax.tree.map(np.ones_like, out), *args)
+
+    def fits(self, settings: Mapping[str, Any], args: tuple[Any, ...]) -> bool:
+        """Whether both functions run, and each gradient has the shape of its argument."""
+        try:
+            with np.errstate(all="ignore"):
+                self.try_out(settings, args)
+        except Exception:  # noqa: BLE001 - it refuses, in its own words
+            return False
+        return True
 
     def by_differences(self, settings: Mapping[str, Any], *args: Any) -> Any:
         """The forward function with slopes by finite differences, for autodiff to find."""

@@ -27,12 +27,17 @@ class Options(NamedTuple):
         return Options({**self.values, **static}, left)
 
 
-def guess_options(function: Callable[..., Any]) -> Options:
-    """What the keyword-only options of a function may be, from their annotations and defaults."""
+def guess_options(function: Callable[..., Any], after: int | None = None) -> Options:
+    """What the options of a function may be, from their annotations and defaults.
+
+    They are keyword-only, or stand behind the first `after` arguments, with a default.
+    """
     hints = read_hints(function)
     values, unexplored = dict[str, tuple[Any, ...]](), list[str]()
-    for name, parameter in inspect.signature(function).parameters.items():
-        if parameter.kind is not parameter.KEYWORD_ONLY or parameter.default is parameter.empty:
+    for place, (name, parameter) in enumerate(inspect.signature(function).parameters.items()):
+        late = after is not None and place >= after
+        kinds = (parameter.KEYWORD_ONLY, *((parameter.POSITIONAL_OR_KEYWORD,) if late else ()))
+        if parameter.kind not in kinds or parameter.default is parameter.empty:
             continue
         guessed = alternatives(parameter.default, hints.get(name))
         if guessed:

@@ -41,6 +41,8 @@ class Settled(NamedTuple):
 
 def settle(probe: Probe, case: Case) -> Settled | None:
     """What the slopes say about a case; `None` where the function cannot be run so."""
+    if probe.target.declared:
+        return None
     found = probe.evidence(case)
     exact, hand = found.truth.jacobian, found.hand64.jacobian
     if exact is None or hand is None or not exact.size > 0 or exact.shape[1] > COLUMNS:

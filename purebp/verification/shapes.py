@@ -36,7 +36,9 @@ def other_shapes(
     seen = {shapes}
     yield shapes
     axes = independent_axes(shapes, accepts, labels)
-    broadcasts = {*_broadcasts(shapes), *_longer(shapes)}
+    batched = tuple((2, *shape) for shape in shapes)
+    broadcasts = {*_broadcasts(shapes), *_longer(shapes), batched}
+    broadcasts.update(_stiff(shapes, axes, accepts))
     promised = set[int]()
     for candidate in _candidates(shapes, axes):
         if candidate in seen or not accepts(candidate):
@@ -123,6 +125,17 @@ def _candidates(shapes: Shapes, axes: list[list[Place]]) -> Iterator[Shapes]:
     yield from _longer(shapes)
     yield tuple((2, *shape) for shape in shapes)
     yield _with_sizes(shapes, axes, [3] * count)
+
+
+def _stiff(
+    shapes: Shapes, axes: list[list[Place]], accepts: Callable[[Shapes], bool]
+) -> Iterator[Shapes]:
+    """Axes of 1 that go through by broadcasting: the same axes can have no other size."""
+    now = [shapes[places[0][0]][places[0][1]] for places in axes]
+    for k, size in enumerate(now):
+        others = ([*now[:k], size + more, *now[k + 1 :]] for more in (1, 2))
+        if not any(accepts(_with_sizes(shapes, axes, sizes)) for sizes in others):
+            yield _with_sizes(shapes, axes, [*now[:k], 1, *now[k + 1 :]])
 
 
 def _wider(shapes: Shapes) -> Iterator[Shapes]:

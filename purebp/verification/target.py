@@ -9,14 +9,15 @@ from typing import Any
 import jax
 import numpy as np
 
-from purebp.compat import is_custom_rule
+from purebp.compat import custom_rule_body, is_custom_rule
 from purebp.errors import TargetError
 from purebp.op import REAL, Op
-from purebp.signature import ArraySpec, Parameter, parse_dims
+from purebp.signature import ArraySpec, Parameter, parse_dims, read_hints
 from purebp.verification.domain import read_domains
 from purebp.verification.given import Given, given_of, pool_of
 from purebp.verification.numpy_pair import NumpyPair, is_numpy_pair
 from purebp.verification.options import alternatives, guess_options, listed
+from purebp.verification.rules import equations
 from purebp.verification.targets.function import from_function
 from purebp.verification.targets.instance import from_instance, is_instance
 from purebp.verification.targets.pairs import from_numpy, from_op
@@ -71,7 +72,8 @@ def _seen(
     if isinstance(target, Op):
         return from_op(target, reference, options, "its plain definition"), examples
     if is_numpy_pair(target):
-        return from_numpy(NumpyPair(*target), reference, options), examples
+        pair = NumpyPair(*target, arrays=len(examples) or None)
+        return from_numpy(pair, reference, options), examples
     if isinstance(target, tuple) and len(target) == 2 and all(callable(f) for f in target):  # type: ignore[reportUnknownArgumentType]  # any tuple may come
         op = Op(target[0], target[1], tolerance=UNKNOWN_CONDITION)
         tried = guess_options(target[0]).given(options)
@@ -79,8 +81,12 @@ def _seen(
         return dataclasses.replace(made, unexplored=tried.unexplored), examples
     if is_custom_rule(target):
         examples, fixed = without_fixed(target, examples)
-        passed = {key: (value, *alternatives(value)) for key, value in fixed.items()}
-        return from_rule(target, reference, {**passed, **options}), examples
+        hints = read_hints(custom_rule_body(target))
+        passed = {key: (x, *alternatives(x, hints.get(key))) for key, x in fixed.items()}
+        made = from_rule(target, reference, {**passed, **options})
+        alone = tuple(key for key, values in passed.items() if len(values) == 1)
+        left = tuple(key for key in alone if key not in options)
+        return dataclasses.replace(made, unexplored=(*made.unexplored, *left)), examples
     if is_torch_function(target):
         return from_torch(target, reference, options, examples)
     if is_instance(target):
@@ -118,7 +124,10 @@ def _with_constants(target: Target, given: Given) -> Target:
         jaxpr = jax.make_jaxpr(partial(target.reference, settings))(*given.arguments())
     except Exception:  # noqa: BLE001 - that it does not run is told by whoever runs it next
         return target
-    return dataclasses.replace(target, given=given._replace(pool=pool_of(jaxpr, settings)))
+    given = given._replace(pool=pool_of(jaxpr, settings))
+    stopped = any(e.primitive.name == "stop_gradient" for e in equations(jaxpr))
+    declared = stopped and target.reference_name == "the given reference"
+    return dataclasses.replace(target, given=given, declared=declared)
 
 
 def parse_shapes(

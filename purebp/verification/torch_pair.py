@@ -64,6 +64,7 @@ class TorchPair(NumpyPair):
         self.forward, self.backward = self._forward, self._backward_of(backward)
         self.signature = Signature(tuple(parameters), {}, False, inspect.Signature())
         self.options = Options({}, ())
+        self.silent = frozenset()
         self._kept = None
 
     def _forward(self, *arrays: Any, **settings: Any) -> Any:

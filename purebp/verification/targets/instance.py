@@ -251,7 +251,7 @@ def _explore(layer: Any, names: tuple[str, str], examples: tuple[Any, ...]) -> _
     slots, without = list[Slot](), list[str]()
     for path, array in before.items():
         partner = next((p for p in partners_of(path) if p in after), None)
-        if partner is not None and after[partner].shape == array.shape:
+        if partner is not None:
             slots.append(Slot(path, partner))
         elif rate and not np.array_equal(after.get(path, array), array, equal_nan=True):
             slots.append(Slot(path, (), updated=True))

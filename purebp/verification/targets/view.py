@@ -31,6 +31,8 @@ class Target:
     the report says has none.
     `differences`: the slopes of the reference are taken by finite differences. `once`: nobody
     expects it to be differentiated twice.
+    `declared`: the reference says with stop_gradient what its slopes are to be, as those of a
+    straight-through estimator; they are not those of its values.
     `rules`: the hand-written rules of a function that contains some; `alone(target, rule)` is the
     target with all of them opened but one, or with all (None).
     `forward(settings, *args) -> y`, `pull(settings, args, y_bar) -> (y, cotangents)`, and
@@ -61,6 +63,7 @@ class Target:
     undifferentiated: frozenset[str] = frozenset()
     without_gradient: tuple[str, ...] = ()
     once: bool = False
+    declared: bool = False
 
     def argument_name(self, index: int) -> str:
         """The name of the argument at a position."""

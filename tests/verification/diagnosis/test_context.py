@@ -39,7 +39,8 @@ def test_a_bug_under_an_option_names_the_option():
 
     found = diagnosis(fixed_factor, "normal", wanted=changed)
     assert found.kind == "option"
-    assert found.text.startswith("right at the defaults, wrong with factor=1.2: x_bar is")
+    assert found.text.startswith("right at the defaults, wrong with factor=1.2: x_bar would be")
+    assert "with factor=2.0, not with 1.2: the backward pass does not follow it" in found.text
 
 
 def wrong_at_zero(x, g, *, factor=2.0):

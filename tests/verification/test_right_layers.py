@@ -1,0 +1,133 @@
+"""Layers that are right as people write them: none is blamed for what its author never promised."""
+
+from functools import partial
+from typing import Literal, Optional
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import purebp
+
+RNG = np.random.default_rng(0)
+X, W = RNG.standard_normal((5, 4)), RNG.standard_normal((4, 3))
+
+
+class BatchNorm:
+    def __init__(self, size):
+        self.gamma, self.beta, self.eps = np.ones(size), np.zeros(size), 1e-5
+
+    def forward(self, x):
+        self.std = np.sqrt(x.var(axis=0) + self.eps)
+        self.normal = (x - x.mean(axis=0)) / self.std
+        return self.gamma * self.normal + self.beta
+
+    def backward(self, dout):
+        self.dgamma, self.dbeta = (dout * self.normal).sum(axis=0), dout.sum(axis=0)
+        dx = dout * self.gamma
+        return (dx - dx.mean(axis=0) - self.normal * (dx * self.normal).mean(axis=0)) / self.std
+
+
+def offset_forward(x, w):
+    return x @ w + np.array([0.34, 0.82, 0.33]), (x, w)
+
+
+def offset_backward(dout, cache):
+    x, w = cache
+    return dout @ w.T, x.T @ dout
+
+
+def conv_forward(x, w, b, stride=1):
+    size = w.shape[1]
+    places = range(0, x.shape[1] - size + 1, stride)
+    out = np.stack([x[:, i : i + size] @ w.T + b for i in places], axis=2)
+    return out, (x, w, places)
+
+
+def conv_backward(dout, cache):
+    x, w, places = cache
+    dx, dw = np.zeros_like(x), np.zeros_like(w)
+    for k, i in enumerate(places):
+        dx[:, i : i + w.shape[1]] += dout[:, :, k] @ w
+        dw += dout[:, :, k].T @ x[:, i : i + w.shape[1]]
+    return dx, dw, dout.sum(axis=(0, 2))
+
+
+def conv_backward_of_stride_1(dout, cache):
+    x, w, places = cache
+    return conv_backward(dout, (x, w, range(len(places))))
+
+
+@jax.custom_vjp
+def quantize(v, step):
+    return jnp.round(v / step) * step
+
+
+def quantize_fwd(v, step):
+    return quantize(v, step), (v, step)
+
+
+def quantize_bwd(res, g):
+    v, step = res
+    return g, jnp.sum(g * (jnp.round(v / step) - v / step))
+
+
+def straight_through(v, step):
+    u = v / step
+    return (u + jax.lax.stop_gradient(jnp.round(u) - u)) * step
+
+
+quantize.defvjp(quantize_fwd, quantize_bwd)
+
+
+@pytest.mark.parametrize(
+    ("layer", "examples", "how"),
+    [
+        (BatchNorm(3), (RNG.standard_normal((6, 3)),), {}),
+        ((offset_forward, offset_backward), (X, W), {}),
+        (
+            (conv_forward, conv_backward),
+            (RNG.standard_normal((2, 7)), RNG.standard_normal((4, 3)), RNG.standard_normal(4)),
+            {},
+        ),
+        (quantize, (jnp.asarray(X), jnp.float32(0.3)), {"reference": straight_through}),
+    ],
+    ids=["batch norm", "offset", "conv", "straight through"],
+)
+def test_a_right_layer_passes_from_ordinary_examples(layer, examples, how):
+    report = purebp.verify(layer, *examples, **how)
+    assert report.verdict == "pass", report
+
+
+def test_an_option_behind_the_arrays_is_tried():
+    examples = (RNG.standard_normal((2, 7)), RNG.standard_normal((4, 3)), RNG.standard_normal(4))
+    report = purebp.verify((conv_forward, conv_backward_of_stride_1), *examples, budget="quick")
+    assert report.verdict == "fail"
+    assert report.diagnosis is not None
+    assert "wrong with stride=2" in report.diagnosis.text
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(1, 2))
+def capped(x, reduction: Literal["mean", "sum"] = "mean", cap: Optional[float] = None):  # noqa: UP045 - as people write it
+    y = x if cap is None else cap * jnp.tanh(x / cap)
+    return y.mean() if reduction == "mean" else y.sum()
+
+
+def capped_fwd(x, reduction, cap):
+    return capped(x, reduction, cap), x
+
+
+def capped_bwd(reduction, cap, x, g):
+    slope = 1.0 if cap is None else 1 - jnp.tanh(x / cap) ** 2
+    return (g * slope * jnp.ones_like(x) / x.size,)
+
+
+capped.defvjp(capped_fwd, capped_bwd)
+
+
+def test_the_annotations_of_a_rule_say_what_to_try():
+    report = purebp.verify(capped, jnp.asarray(X), budget="quick")
+    assert report.verdict == "fail"
+    assert report.diagnosis is not None
+    assert "reduction='sum'" in report.diagnosis.text
