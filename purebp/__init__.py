@@ -1,5 +1,6 @@
 """purebp: hand-derived backpropagation in JAX, and the instrument that proves it right."""
 
+from purebp.autodiff import grad, jacobian, value_and_grad, vjp
 from purebp.combine import chain, fanout, parallel, skip
 from purebp.errors import (
     ArgumentError,
@@ -31,6 +32,7 @@ __all__ = [
     "DtypeError",
     "Gate",
     "MissingPackageError",
+    "NoRuleError",
     "Op",
     "OptionError",
     "PurebpError",
@@ -42,7 +44,11 @@ __all__ = [
     "VerificationError",
     "chain",
     "fanout",
+    "grad",
+    "jacobian",
     "parallel",
     "skip",
+    "value_and_grad",
     "verify",
+    "vjp",
 ]

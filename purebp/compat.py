@@ -2,18 +2,21 @@
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.core import Tracer
+from jax.extend import source_info_util
 from jax.extend.core import ClosedJaxpr
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 enable_x64 = jax.enable_x64
+ZEROS = {"Zero", "SymbolicZero"}
+"""JAX's names for a cotangent that is 0."""
 
 
 def unify_varying(args: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -95,6 +98,73 @@ def bind_again(primitive: Any, args: list[Any], params: dict[str, Any]) -> Any:
     made = primitive.get_bind_params(params)
     functions, named = made if isinstance(made, tuple) else ((), made)  # the first JAX 0.10 had two
     return primitive.bind(*functions, *args, **named)
+
+
+def run_equation(equation: Any, args: Sequence[Any]) -> list[Any]:
+    """The outputs of an equation on other arguments."""
+    with equation.ctx.manager:
+        out = bind_again(equation.primitive, list(args), dict(equation.params))
+    return list(out) if equation.primitive.multiple_results else [out]
+
+
+def line_of_equation(equation: Any) -> str:
+    """Where the user's code calls what became an equation: `loss.py:42:8 (loss)`."""
+    return source_info_util.summarize(equation.source_info)
+
+
+class TangentProgram(NamedTuple):
+    """The rule of a `jax.custom_jvp` function: from primals and tangents to both outputs.
+
+    `fixed`: how many of the operands have no tangent. `moves`: for each output whether it has one;
+    only those are outputs of the program.
+    """
+
+    jaxpr: ClosedJaxpr
+    fixed: int
+    moves: tuple[bool, ...]
+
+
+def tangent_program(equation: Any) -> TangentProgram:
+    """The rule of the function that an equation calls."""
+    fixed = equation.params["num_consts"]
+    none = (False,) * (len(equation.invars) - fixed)
+    jaxpr, consts, still = equation.params["jvp_jaxpr_fun"].call_wrapped(*none)
+    return TangentProgram(ClosedJaxpr(jaxpr, consts), fixed, tuple(not zero for zero in still))
+
+
+class PulledProgram(NamedTuple):
+    """The rule of a `jax.custom_vjp` function.
+
+    `forward` goes from the operands, but for the first `fixed`, to so many `saved` values and the
+    outputs. `backward(residuals(args, values), bars)` has `None` where a cotangent is 0.
+    """
+
+    forward: ClosedJaxpr
+    fixed: int
+    saved: int
+    residuals: Callable[[Sequence[Any], Sequence[Any]], list[Any]]
+    backward: Callable[[Sequence[Any], Sequence[Any]], list[Any]]
+
+
+def pulled_program(equation: Any) -> PulledProgram:
+    """The rule of the function that an equation calls; all its operands may move."""
+    params = equation.params
+    fixed = params["num_consts"]
+    moves = (True,) * (len(equation.invars) - fixed)
+    jaxpr, consts = params["fwd_jaxpr_thunk"].call_wrapped(*moves)
+    _, tree, forwarded = params["out_trees"]()
+    passed = sum(place is not None for place in forwarded)
+
+    def residuals(args: Sequence[Any], saved: Sequence[Any]) -> list[Any]:
+        left = iter(saved)
+        return [next(left) if place is None else args[place] for place in forwarded]
+
+    def backward(saved: Sequence[Any], bars: Sequence[Any]) -> list[Any]:
+        found = params["bwd"].call_wrapped(*saved, *bars)
+        return [None if type(bar).__name__ in ZEROS else bar for bar in found]
+
+    count = tree.num_leaves - passed
+    return PulledProgram(ClosedJaxpr(jaxpr, consts), fixed, count, residuals, backward)
 
 
 def traced_from(jaxpr: Any) -> tuple[str, str, int]:

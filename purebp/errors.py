@@ -31,6 +31,20 @@ class CotangentError(PurebpError, TypeError):
     """A backward pass returned cotangents that do not fit the arguments."""
 
 
+class NoRuleError(PurebpError, NotImplementedError):
+    """A program cannot be differentiated backward: a part of it has no rule.
+
+    `line`: where the user's code calls that part; empty until somebody knows.
+    """
+
+    def __init__(self, message: str, line: str = "") -> None:
+        super().__init__(message)
+        self.line = line
+
+    def __str__(self) -> str:
+        return f"{self.args[0]} (at {self.line})" if self.line else str(self.args[0])
+
+
 class UnknownOpError(PurebpError, KeyError):
     """There is no op of that name."""
 

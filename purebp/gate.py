@@ -1,7 +1,7 @@
 """Gate: the op of one node of the computational graph, declared by its pullbacks."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -14,6 +14,8 @@ from purebp.residuals import Spec, spec_of
 from purebp.signature import read_signature
 
 Function = Callable[..., Any]
+Saved = tuple[dict[str, Any], tuple[Any, ...]]
+"""The values that pullbacks need by name, and the shapes and dtypes of the operands."""
 
 
 class Gate(Op):
@@ -29,7 +31,7 @@ class Gate(Op):
     """
 
     primitive: str | None
-    pullbacks: tuple[Function, ...]
+    plan: "Plan"
 
     def __init__(
         self,
@@ -39,9 +41,9 @@ class Gate(Op):
         primitive: str | None = None,
         **fields: Any,
     ) -> None:
-        object.__setattr__(self, "primitive", primitive)
-        object.__setattr__(self, "pullbacks", pullbacks)
         plan = _read_plan(definition, pullbacks)
+        object.__setattr__(self, "primitive", primitive)
+        object.__setattr__(self, "plan", plan)
         super().__init__(
             partial(_gate_forward, forward or definition, plan),
             partial(_gate_backward, plan),
@@ -49,21 +51,53 @@ class Gate(Op):
             **fields,
         )
 
+    @property
+    def pullbacks(self) -> tuple[Function, ...]:
+        """One for each operand."""
+        return self.plan.pullbacks
+
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "_backward_options", set(self.signature.options))
 
 
-class _Plan(NamedTuple):
-    """For each pullback the names it takes; and the operands' names."""
+class Plan(NamedTuple):
+    """For each pullback the names it takes; the names of the operands and of the options."""
 
     pullbacks: tuple[Function, ...]
     takes: tuple[tuple[str, ...], ...]
     operands: tuple[str, ...]
     options: frozenset[str]
 
+    def save(self, operands: Sequence[Any], out: Any, wanted: Sequence[bool]) -> Saved:
+        """What the pullbacks of the wanted operands need, and the shapes of all operands."""
+        names = {
+            name
+            for names, use in zip(self.takes, wanted, strict=True)
+            for name in (names if use else ())
+            if not name.endswith("_spec") and name not in self.options
+        }
+        values = dict(zip(self.operands, operands, strict=True))
+        if "aux" in names:
+            values["aux"] = out[1]
+        saved = {name: values.get(name, out) for name in sorted(names)}
+        return saved, tuple(jax.tree.map(spec_of, operand) for operand in operands)
 
-def _read_plan(definition: Function, pullbacks: tuple[Function, ...]) -> _Plan:
+    def pull(
+        self, saved: Saved, y_bar: Any, options: Mapping[str, Any], wanted: Sequence[bool]
+    ) -> tuple[Any, ...]:
+        """The cotangent of each wanted operand, `None` for the others."""
+        values, specs = saved
+        known = {**values, **options}
+        known |= {f"{name}_spec": spec for name, spec in zip(self.operands, specs, strict=True)}
+        rows = zip(self.pullbacks, self.takes, specs, wanted, strict=True)
+        return tuple(
+            _fit(rule(y_bar, **{name: known[name] for name in names}), spec) if use else None
+            for rule, names, spec, use in rows
+        )
+
+
+def _read_plan(definition: Function, pullbacks: tuple[Function, ...]) -> Plan:
     signature = read_signature(definition)
     takes = tuple(tuple(inspect.signature(rule).parameters)[1:] for rule in pullbacks)
     operands = tuple(parameter.name for parameter in signature.parameters)
@@ -73,27 +107,16 @@ def _read_plan(definition: Function, pullbacks: tuple[Function, ...]) -> _Plan:
             f"{name}: {len(pullbacks)} pullbacks, expected {len(operands)}, "
             f"one for each operand ({', '.join(operands)})"
         )
-    return _Plan(pullbacks, takes, operands, frozenset(signature.options))
+    return Plan(pullbacks, takes, operands, frozenset(signature.options))
 
 
-def _gate_forward(forward: Function, plan: _Plan, *operands: Any, **options: Any) -> Any:
+def _gate_forward(forward: Function, plan: Plan, *operands: Any, **options: Any) -> Any:
     out = forward(*operands, **options)
-    wanted = {name for names in plan.takes for name in names if not name.endswith("_spec")}
-    values = dict(zip(plan.operands, operands, strict=True))
-    if "aux" in wanted:
-        values["aux"] = out[1]
-    saved = {name: values.get(name, out) for name in sorted(wanted - plan.options)}
-    return out, (saved, tuple(jax.tree.map(spec_of, operand) for operand in operands))
+    return out, plan.save(operands, out, (True,) * len(operands))
 
 
-def _gate_backward(plan: _Plan, res: Any, y_bar: Any, **options: Any) -> tuple[Any, ...]:
-    saved, specs = res
-    known = {**saved, **options}
-    known |= {f"{name}_spec": spec for name, spec in zip(plan.operands, specs, strict=True)}
-    return tuple(
-        _fit(rule(y_bar, **{name: known[name] for name in names}), spec)
-        for rule, names, spec in zip(plan.pullbacks, plan.takes, specs, strict=True)
-    )
+def _gate_backward(plan: Plan, res: Any, y_bar: Any, **options: Any) -> tuple[Any, ...]:
+    return plan.pull(res, y_bar, options, (True,) * len(plan.operands))
 
 
 def _fit(x_bar: Any, spec: Any) -> Any:

@@ -12,9 +12,11 @@ import pytest
 
 import purebp
 from purebp.catalog import OPS
+from purebp.compat import enable_x64
 from purebp.op import Op
 from purebp.verification.cases import Case, Variant, make_args, variants
 from purebp.verification.target import Target, make_target
+from tests.autodiff.programs import PROGRAMS
 
 DIFFERENTIATION = (
     "grad",
@@ -69,6 +71,15 @@ def trace_both_passes(op: Op) -> None:
 @pytest.mark.parametrize("name", OPS)
 def test_no_pair_differentiates(name: str) -> None:
     trace_both_passes(OPS[name])
+
+
+@pytest.mark.usefixtures("no_differentiation")
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_the_reverse_mode_of_purebp_does_not_differentiate(name: str) -> None:
+    function, args = PROGRAMS[name]
+    places = tuple(range(len(args)))
+    with enable_x64(True):
+        jax.make_jaxpr(lambda *args: purebp.grad(function, places)(*args))(*map(jnp.asarray, args))
 
 
 def square(x: jax.Array) -> jax.Array:

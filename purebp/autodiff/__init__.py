@@ -1,0 +1,16 @@
+"""A reverse mode from the table of hand-derived gates: backpropagation over traced programs.
+
+api        grad, value_and_grad, vjp, jacobian
+tape       forward with a tape, back along it
+table      for each primitive its rule
+rule       what a rule is, and how a gate is one
+settings   from the parameters of a primitive to the options of a gate
+several    rules of primitives that stand for several gates
+products   dot_general
+calls      jit, checkpoint, the user's own rules
+"""
+
+from purebp.autodiff.api import grad, jacobian, value_and_grad, vjp
+from purebp.autodiff.rule import Rule, Step
+
+__all__ = ["Rule", "Step", "grad", "jacobian", "value_and_grad", "vjp"]

@@ -1,0 +1,113 @@
+"""The rule of `cond` and `switch`: back through the branch that was taken.
+
+The branches leave their residuals in common slots, by shape and dtype.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from jax import lax
+
+from purebp.autodiff.rule import Rule, Step, Values, dense
+from purebp.autodiff.split import Split, evaluate, split
+
+Slot = tuple[tuple[int, ...], Any]
+"""A shape and a dtype."""
+
+
+class Taken(NamedTuple):
+    """What a switch leaves behind: which branch, its operands, and the slots."""
+
+    branches: list[Split]
+    slots: list[Slot]
+    index: Any
+    operands: Values
+    values: list[Any]
+
+
+def _forward(step: Step, args: Values) -> tuple[list[Any], Any]:
+    index, *operands = args
+    wanted, arriving = step.wanted[1:], step.arriving
+    free = [True] * len(operands)
+    branches = [
+        split(branch, wanted, arriving, step.rules, free)
+        for branch in step.equation.params["branches"]
+    ]
+    slots = _slots(branches)
+    outs = lax.switch(index, [partial(_run, b, slots) for b in branches], *operands)
+    first, rest = list(outs[: len(arriving)]), list(outs[len(arriving) :])
+    return first, Taken(branches, slots, index, operands, rest)
+
+
+def _run(branch: Split, slots: list[Slot], *operands: Any) -> list[Any]:
+    values = {**branch.known, **dict(zip(branch.inputs, operands, strict=True))}
+    found = evaluate(branch.forward, values, [*branch.outputs, *branch.residuals])
+    count = len(branch.outputs)
+    filled = [jnp.zeros(*slot) for slot in slots]
+    for place, value in zip(_places(branch, slots), found[count:], strict=True):
+        filled[place] = value
+    return [*found[:count], *filled]
+
+
+def _backward(step: Step, taken: Taken, bars: Values) -> Values:
+    arriving = [
+        bar for bar, use in zip(dense(step.equation, bars), step.arriving, strict=True) if use
+    ]
+    branches = taken.branches
+    somewhere = [
+        any(branch.bars_of_inputs[k] is not None for branch in branches)
+        for k in range(len(taken.operands))
+    ]
+    pulls = [partial(_pull, branch, taken.slots, somewhere) for branch in branches]
+    found = iter(lax.switch(taken.index, pulls, taken.operands, taken.values, arriving))
+    return [None, *(next(found) if use else None for use in somewhere)]
+
+
+def _pull(
+    branch: Split,
+    slots: list[Slot],
+    somewhere: list[bool],
+    operands: Values,
+    slot_values: list[Any],
+    bars: list[Any],
+) -> list[Any]:
+    values = {**branch.known, **dict(zip(branch.inputs, operands, strict=True))}
+    kept = [slot_values[place] for place in _places(branch, slots)]
+    values |= dict(zip(branch.residuals, kept, strict=True))
+    values |= dict(zip(branch.bars, bars, strict=True))
+    nonzero = [v for v in branch.bars_of_inputs if v is not None]
+    found = iter(evaluate(branch.backward, values, nonzero))
+    every = [
+        jnp.zeros(v.aval.shape, v.aval.dtype) if bar is None else next(found)
+        for v, bar in zip(branch.inputs, branch.bars_of_inputs, strict=True)
+    ]
+    return [bar for bar, use in zip(every, somewhere, strict=True) if use]
+
+
+def _slots(branches: Sequence[Split]) -> list[Slot]:
+    """As many of each kind as the branch needs that needs most."""
+    most = Counter[Slot]()
+    for branch in branches:
+        most |= Counter(map(_slot_of, branch.residuals))
+    return list(most.elements())
+
+
+def _slot_of(variable: Any) -> Slot:
+    return tuple(variable.aval.shape), variable.aval.dtype
+
+
+def _places(branch: Split, slots: list[Slot]) -> list[int]:
+    """The slot of each residual of a branch."""
+    free = list(enumerate(slots))
+    places = list[int]()
+    for variable in branch.residuals:
+        found = next(pair for pair in free if pair[1] == _slot_of(variable))
+        free.remove(found)
+        places.append(found[0])
+    return places
+
+
+switch = Rule(_forward, _backward)

@@ -1,0 +1,143 @@
+"""Rules of primitives that stand for several gates, or have operands that no gate has."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from purebp import gates
+from purebp.autodiff.flow import refused
+from purebp.autodiff.rule import Rule, Step, Values, of_gate
+from purebp.compat import run_equation
+
+_of_two = of_gate(gates.where, places=(0, 2, 1))  # case 1 is taken where the condition is true
+
+
+def _select_forward(step: Step, args: Values) -> tuple[list[Any], Any]:
+    if _is_condition(step.equation):
+        return _of_two.forward(step, args)
+    return run_equation(step.equation, args), (args[0],)
+
+
+def _select_backward(step: Step, saved: Any, bars: Values) -> Values:
+    if _is_condition(step.equation):
+        return _of_two.backward(step, saved, bars)
+    (which,) = saved
+    cases = range(len(step.wanted) - 1)
+    routed = [
+        jnp.where(which == case, bars[0], 0) if use else None
+        for case, use in zip(cases, step.wanted[1:], strict=True)
+    ]
+    return [None, *routed]
+
+
+def _is_condition(equation: Any) -> bool:
+    return len(equation.invars) == 3 and equation.invars[0].aval.dtype == bool
+
+
+select_n = Rule(_select_forward, _select_backward)
+
+
+def _top_k_forward(step: Step, args: Values) -> tuple[list[Any], Any]:
+    values, places = run_equation(step.equation, args)
+    return [values, places], gates.top_k.plan.save(args, (values, places), step.wanted)
+
+
+def _top_k_backward(step: Step, saved: Any, bars: Values) -> Values:
+    axis = {"axis": step.equation.params["axis"]}
+    return gates.top_k.plan.pull(saved, bars[0], axis, step.wanted)
+
+
+top_k = Rule(_top_k_forward, _top_k_backward)
+
+
+def _polygamma_forward(step: Step, args: Values) -> tuple[list[Any], Any]:
+    return run_equation(step.equation, args), tuple(args)
+
+
+def _polygamma_backward(step: Step, saved: Any, bars: Values) -> Values:
+    """The order is an array here; it is a whole number, and has no derivative."""
+    n, x = saved
+    return [None, bars[0] * jax.lax.polygamma(n + 1, x)]
+
+
+polygamma = Rule(_polygamma_forward, _polygamma_backward)
+
+
+def _passed_on(step: Step, args: Values) -> tuple[list[Any], Any]:
+    return run_equation(step.equation, args), None
+
+
+def _handed_back(step: Step, saved: Any, bars: Values) -> Values:
+    return bars
+
+
+identity = Rule(_passed_on, _handed_back)
+"""Operands that come out as they are, in their order."""
+
+
+def _while_forward(step: Step, args: Values) -> tuple[list[Any], Any]:
+    raise refused(
+        step.equation,
+        "a loop whose length is not known beforehand keeps nothing to run back over; use scan, or "
+        "fori_loop with bounds that are plain numbers",
+    )
+
+
+def _never(step: Step, saved: Any, bars: Values) -> Values:
+    raise AssertionError(step.equation)
+
+
+while_loop = Rule(_while_forward, _never)
+
+
+def _callback_forward(step: Step, args: Values) -> tuple[list[Any], Any]:
+    raise refused(
+        step.equation, "nobody knows the derivative of a callback; wrap it in jax.custom_vjp"
+    )
+
+
+callback = Rule(_callback_forward, _never)
+
+
+def _gamma_forward(step: Step, args: Values) -> tuple[list[Any], Any]:
+    (y,) = run_equation(step.equation, args)
+    return [y], (args[1], y)
+
+
+def _gamma_backward(step: Step, saved: Any, bars: Values) -> Values:
+    """The slope of a sample at a fixed probability; of its logarithm where that is drawn."""
+    a, y = saved
+    if step.equation.params["log_space"]:
+        sample = jnp.exp(y)
+        slope = _slope_of_gamma(a, sample) / sample
+    else:
+        slope = _slope_of_gamma(a, y)
+    return [None, bars[0] * slope]
+
+
+def _slope_of_gamma(a: Any, sample: Any) -> Any:
+    return jax.lax.random_gamma_grad(a, sample)  # type: ignore[reportCallIssue]  # as it is called
+
+
+random_gamma = Rule(_gamma_forward, _gamma_backward)
+
+_FFTS = {"FFT": gates.fft, "IFFT": gates.ifft, "RFFT": gates.rfft, "IRFFT": gates.irfft}
+
+
+def _fft_forward(step: Step, args: Values) -> tuple[list[Any], Any]:
+    y = run_equation(step.equation, args)
+    return y, _gate_of(step.equation).plan.save(args, y[0], step.wanted)
+
+
+def _fft_backward(step: Step, saved: Any, bars: Values) -> Values:
+    axes = tuple(range(-len(step.equation.params["fft_lengths"]), 0))
+    options = {"axis": axes, "norm": "backward"}
+    return _gate_of(step.equation).plan.pull(saved, bars[0], options, step.wanted)
+
+
+def _gate_of(equation: Any) -> Any:
+    return _FFTS[equation.params["fft_type"].name]
+
+
+fft = Rule(_fft_forward, _fft_backward)

@@ -1,0 +1,124 @@
+"""A program and its backward pass as two: what the first leaves behind for the second.
+
+Both are traced as one program, from the inputs and the cotangents of the outputs; whatever depends
+on a cotangent is the backward part. The residuals are the values of the forward part that it uses.
+What is cheap to compute again from others is computed again.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+from jax.extend.core import Literal
+
+from purebp.autodiff.tape import run_backward, run_forward
+from purebp.compat import closed, run_equation
+
+CHEAP = {
+    *("broadcast_in_dim", "reshape", "squeeze", "transpose", "convert_element_type", "iota"),
+    *("neg", "add", "sub", "mul", "square", "max", "min", "select_n", "abs", "sign"),
+    *("eq", "ne", "lt", "le", "gt", "ge", "and", "or", "not", "xor", "stop_gradient", "copy"),
+}
+"""Primitives that are computed again rather than kept: a pass over memory costs as much."""
+
+
+class Split(NamedTuple):
+    """The two parts; `inputs` and `bars` are the variables that each begins with.
+
+    `bars_of_inputs` has `None` where a cotangent is 0. `known`: closed-over arrays, by variable.
+    """
+
+    known: dict[Any, Any]
+    inputs: Sequence[Any]
+    bars: Sequence[Any]
+    outputs: Sequence[Any]
+    bars_of_inputs: Sequence[Any]
+    forward: list[Any]
+    backward: list[Any]
+    residuals: list[Any]
+
+
+def split(
+    program: Any,
+    wanted: Sequence[bool],
+    arriving: Sequence[bool],
+    rules: Mapping[str, Any],
+    free: Sequence[bool],
+) -> Split:
+    """Part a program; `free` are the inputs that the backward part has anyway."""
+    inner = closed(program).jaxpr
+    nonzero = list[bool]()
+
+    def both(inputs: list[Any], bars: list[Any]) -> tuple[list[Any], list[Any]]:
+        outs, tape = run_forward(program, inputs, wanted, arriving, rules)
+        given = iter(bars)
+        found = run_backward(tape, [next(given) if use else None for use in arriving])
+        nonzero[:] = [bar is not None for bar in found]
+        return outs, [bar for bar in found if bar is not None]
+
+    shapes = [_like(v.aval) for v in inner.invars]
+    cotangents = [_like(v.aval) for v, use in zip(inner.outvars, arriving, strict=True) if use]
+    traced = jax.make_jaxpr(both)(shapes, cotangents)
+    jaxpr, count = traced.jaxpr, len(shapes)
+    inputs, bars = jaxpr.invars[:count], jaxpr.invars[count:]
+    outputs, rest = jaxpr.outvars[: len(inner.outvars)], iter(jaxpr.outvars[len(inner.outvars) :])
+    late = set(bars)
+    forward, backward = list[Any](), list[Any]()
+    for equation in jaxpr.eqns:
+        is_late = any(v in late for v in variables_of(equation))
+        (backward if is_late else forward).append(equation)
+        late.update(equation.outvars if is_late else ())
+    of_inputs = [next(rest) if use else None for use in nonzero]
+    known = dict(zip(jaxpr.constvars, traced.consts, strict=True))
+    parts = Split(known, inputs, bars, outputs, of_inputs, forward, backward, [])
+    available = {*known, *(v for v, use in zip(inputs, free, strict=True) if use)}
+    return _with_residuals(parts, late, available)
+
+
+def _with_residuals(parts: Split, late: set[Any], available: set[Any]) -> Split:
+    """Choose what is kept, and put what is cheap in front of the backward part."""
+    made = {v: equation for equation in parts.forward for v in equation.outvars}
+    used = [v for equation in parts.backward for v in variables_of(equation)]
+    used += [v for v in parts.bars_of_inputs if v is not None and not isinstance(v, Literal)]
+    kept = dict.fromkeys(v for v in used if v not in late and v not in available)
+    again = set[int]()
+    for equation in reversed(parts.forward):
+        outs = [v for v in equation.outvars if v in kept]
+        if not outs or equation.primitive.name not in CHEAP:
+            continue
+        missing = {v for v in variables_of(equation) if v not in available and v not in kept}
+        if sum(map(_bytes, missing)) <= sum(map(_bytes, outs)):
+            for variable in outs:
+                del kept[variable]
+            kept.update(dict.fromkeys(missing))
+            again.add(id(equation))
+    kept = dict.fromkeys(v for v in kept if v in made or v in parts.inputs)
+    front = [equation for equation in parts.forward if id(equation) in again]
+    return parts._replace(backward=[*front, *parts.backward], residuals=list(kept))
+
+
+def variables_of(equation: Any) -> list[Any]:
+    """The operands of an equation that are no constants written into it."""
+    return [v for v in equation.invars if not isinstance(v, Literal)]
+
+
+def _bytes(variable: Any) -> int:
+    return math.prod(variable.aval.shape) * getattr(variable.aval.dtype, "itemsize", 8)
+
+
+def _like(aval: Any) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(aval.shape, aval.dtype, weak_type=aval.weak_type)
+
+
+def evaluate(
+    equations: Sequence[Any], values: Mapping[Any, Any], wanted: Sequence[Any]
+) -> list[Any]:
+    """The wanted variables, by running equations on the values of others."""
+    found = dict(values)
+    for equation in equations:
+        if all(v in found for v in equation.outvars):
+            continue
+        given = [v.val if isinstance(v, Literal) else found[v] for v in equation.invars]
+        found.update(zip(equation.outvars, run_equation(equation, given), strict=True))
+    return [v.val if isinstance(v, Literal) else found[v] for v in wanted]

@@ -1,0 +1,111 @@
+"""Backpropagation over a traced program: forward with a tape, and back along it.
+
+Each node keeps what the pullbacks of its wanted operands need. Cotangents add up where a value is
+used several times; one that is 0 is `None`, and is never computed with.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from jax.extend.core import Literal
+
+from purebp.autodiff.flow import flow_of, rule_for
+from purebp.autodiff.rule import Rule, Step
+from purebp.compat import closed, line_of_equation, run_equation
+from purebp.errors import CotangentError, NoRuleError
+
+
+class Node(NamedTuple):
+    """One equation that was run, and what it kept."""
+
+    step: Step
+    rule: Rule
+    saved: Any
+
+
+class Tape(NamedTuple):
+    """A program that was run: its inputs and outputs, those that are live, its nodes in order."""
+
+    invars: Sequence[Any]
+    outvars: Sequence[Any]
+    live: set[Any]
+    nodes: list[Node]
+
+
+def run_forward(
+    program: Any,
+    args: Sequence[Any],
+    wanted: Sequence[bool],
+    arriving: Sequence[bool],
+    rules: Mapping[str, Rule | None],
+) -> tuple[list[Any], Tape]:
+    """The outputs of a program, and the tape.
+
+    `wanted`: which inputs have cotangents; `arriving`: at which outputs one may arrive.
+    """
+    jaxpr = closed(program)
+    inner = jaxpr.jaxpr
+    flow = flow_of(inner, wanted, arriving, rules)
+    values: dict[Any, Any] = dict(zip(inner.constvars, jaxpr.consts, strict=True))
+    values.update(zip(inner.invars, args, strict=True))
+    nodes = list[Node]()
+    for equation in inner.eqns:
+        arrives = flow.arrives(equation)
+        given = [_value(v, values) for v in equation.invars]
+        if any(arrives):
+            step = Step(equation, flow.wants(equation), arrives, rules)
+            rule = rule_for(equation, rules)
+            try:
+                outs, saved = rule.forward(step, given)
+            except NoRuleError as error:
+                error.line = error.line or line_of_equation(equation)
+                raise
+            nodes.append(Node(step, rule, saved))
+        else:
+            outs = run_equation(equation, given)
+        values.update(zip(equation.outvars, outs, strict=True))
+    outs = [_value(v, values) for v in inner.outvars]
+    return outs, Tape(inner.invars, inner.outvars, flow.live, nodes)
+
+
+def _value(variable: Any, values: Mapping[Any, Any]) -> Any:
+    """What a variable has; a number that is written into the program becomes an array."""
+    if not isinstance(variable, Literal):
+        return values[variable]
+    return jnp.asarray(variable.val, getattr(variable.aval, "dtype"))  # noqa: B009 - not in JAX's stubs
+
+
+def run_backward(tape: Tape, bars: Sequence[Any]) -> list[Any]:
+    """The cotangents of the inputs, `None` where one is 0 or not wanted."""
+    sums: dict[Any, Any] = {}
+    for variable, bar in zip(tape.outvars, bars, strict=True):
+        if not isinstance(variable, Literal) and variable in tape.live:
+            _add(sums, variable, bar)
+    for step, rule, saved in reversed(tape.nodes):
+        equation = step.equation
+        arriving = [sums.pop(variable, None) for variable in equation.outvars]
+        if all(bar is None for bar in arriving):
+            continue
+        leaving = rule.backward(step, saved, arriving)
+        for variable, bar, use in zip(equation.invars, leaving, step.wanted, strict=True):
+            if use and bar is not None:
+                _check(equation, variable, bar)
+                _add(sums, variable, bar)
+    return [sums.get(variable) for variable in tape.invars]
+
+
+def _add(sums: dict[Any, Any], variable: Any, bar: Any) -> None:
+    """Where a value is used several times its cotangents add up."""
+    if bar is not None:
+        sums[variable] = sums[variable] + bar if variable in sums else bar
+
+
+def _check(equation: Any, variable: Any, bar: Any) -> None:
+    expected, came = variable.aval, (tuple(bar.shape), jnp.dtype(bar.dtype))
+    if came != (tuple(expected.shape), jnp.dtype(expected.dtype)):
+        raise CotangentError(
+            f"the rule of {equation.primitive.name!r} gave a cotangent of shape {came[0]} and "
+            f"dtype {came[1]}, expected {tuple(expected.shape)} and {expected.dtype} (at "
+            f"{line_of_equation(equation)})"
+        )
