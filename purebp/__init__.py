@@ -9,6 +9,7 @@ from purebp.errors import (
     DivergenceError,
     DtypeError,
     MissingPackageError,
+    NoRuleError,
     OptionError,
     PurebpError,
     ResidualsError,
