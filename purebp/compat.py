@@ -100,6 +100,11 @@ def bind_again(primitive: Any, args: list[Any], params: dict[str, Any]) -> Any:
     return primitive.bind(*functions, *args, **named)
 
 
+def like_aval(aval: Any) -> jax.ShapeDtypeStruct:
+    """The shape and dtype of a variable of a jaxpr, to trace with."""
+    return jax.ShapeDtypeStruct(aval.shape, aval.dtype, weak_type=aval.weak_type)
+
+
 def run_equation(equation: Any, args: Sequence[Any]) -> list[Any]:
     """The outputs of an equation on other arguments."""
     with equation.ctx.manager:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from purebp.autodiff.flow import is_inexact
 from purebp.autodiff.rule import Rule
 from purebp.autodiff.table import RULES
 from purebp.autodiff.tape import run_backward, run_forward
@@ -49,7 +50,7 @@ def vjp(
         return out
 
     jaxpr, shape = jax.make_jaxpr(flat_function, return_shape=True)(*leaves)
-    wanted = [_is_inexact(leaf) for leaf in leaves]
+    wanted = [is_inexact(leaf) for leaf in leaves]
     first = jax.tree.structure(shape[0] if has_aux else shape).num_leaves
     arriving = [place < first for place in range(len(jaxpr.out_avals))]
     outs, tape = run_forward(jaxpr, leaves, wanted, arriving, {**RULES, **(rules or {})})
@@ -94,15 +95,9 @@ def value_and_grad(
 
     @wraps(function)
     def differentiated(*args: Any, **kwargs: Any) -> Any:
-        places, chosen = _chosen(function, args, argnums)
+        of_chosen, chosen = _chosen(function, argnums, args, kwargs)
         if not allow_int:
             jax.tree.map(_must_be_inexact, chosen)
-
-        def of_chosen(*moved: Any) -> Any:
-            given = list(args)
-            for place, value in zip(places, moved, strict=True):
-                given[place] = value
-            return function(*given, **kwargs)
 
         y, pullback, *aux = vjp(of_chosen, *chosen, has_aux=has_aux, rules=rules)
         _must_be_real_number(y)
@@ -155,14 +150,8 @@ def jacobian(
 
     @wraps(function)
     def differentiated(*args: Any, **kwargs: Any) -> Any:
-        places, chosen = _chosen(function, args, argnums)
+        of_chosen, chosen = _chosen(function, argnums, args, kwargs)
         jax.tree.map(_must_be_inexact, chosen)
-
-        def of_chosen(*moved: Any) -> Any:
-            given = list(args)
-            for place, value in zip(places, moved, strict=True):
-                given[place] = value
-            return function(*given, **kwargs)
 
         y, pullback, *aux = vjp(of_chosen, *chosen, has_aux=has_aux, rules=rules)
         leaves, tree = jax.tree.flatten(y)
@@ -189,9 +178,9 @@ def _rows(pullback: Function, leaves: list[Any], tree: Any, place: int) -> Any:
 
 
 def _chosen(
-    function: Function, args: tuple[Any, ...], argnums: Argnums
-) -> tuple[list[int], list[Any]]:
-    """The places of the differentiated arguments, and these arguments."""
+    function: Function, argnums: Argnums, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> tuple[Function, list[Any]]:
+    """The function of its differentiated arguments alone, and these arguments."""
     several = [argnums] if isinstance(argnums, int) else list(argnums)
     for place in several:
         if not -len(args) <= place < len(args):
@@ -200,8 +189,14 @@ def _chosen(
                 f"{name}: argnums has {place}, expected the place of one of its {len(args)} "
                 "positional arguments"
             )
-    places = [place % len(args) for place in several]
-    return places, [args[place] for place in places]
+
+    def of_chosen(*moved: Any) -> Any:
+        given = list(args)
+        for place, value in zip(several, moved, strict=True):
+            given[place] = value
+        return function(*given, **kwargs)
+
+    return of_chosen, [args[place] for place in several]
 
 
 def _as_array(leaf: Any) -> Any:
@@ -215,7 +210,7 @@ def _as_array(leaf: Any) -> Any:
 
 
 def _must_be_inexact(leaf: Any) -> None:
-    if not _is_inexact(_as_array(leaf)):
+    if not is_inexact(_as_array(leaf)):
         raise DtypeError(
             f"a differentiated argument has dtype {jnp.result_type(leaf)}, expected floating "
             "numbers; pass others by another place than those in argnums, or allow_int=True"
@@ -234,13 +229,9 @@ def _must_be_real_number(y: Any) -> None:
         raise DtypeError(f"the function returned a number of dtype {y.dtype}, expected a real one")
 
 
-def _is_inexact(leaf: Any) -> bool:
-    return bool(jnp.issubdtype(jnp.result_type(leaf), jnp.inexact))
-
-
 def _filled(bar: Any, leaf: Any) -> Any:
     """The cotangent of a leaf: zeros where it does not matter, float0 where there is none."""
-    if not _is_inexact(leaf):
+    if not is_inexact(leaf):
         return np.zeros(np.shape(leaf), jax.dtypes.float0)
     return jnp.zeros(jnp.shape(leaf), jnp.result_type(leaf)) if bar is None else bar
 
@@ -252,7 +243,7 @@ def _cotangents_of(y: Any, y_bar: Any) -> list[Any]:
         raise ArgumentError(f"the cotangent has the structure {came}, expected {expected}, as y")
     bars = list[Any]()
     for out, bar in zip(jax.tree.leaves(y), jax.tree.leaves(y_bar), strict=True):
-        if not _is_inexact(out):
+        if not is_inexact(out):
             bars.append(None)
             continue
         if jnp.shape(bar) != jnp.shape(out):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jax import lax
 
-from purebp.autodiff.rule import Rule, Step, Values, dense
+from purebp.autodiff.rule import Rule, Step, Values, arrived
 from purebp.autodiff.split import Split, evaluate, split
 
 Slot = tuple[tuple[int, ...], Any]
@@ -53,10 +53,7 @@ def _run(branch: Split, slots: list[Slot], *operands: Any) -> list[Any]:
 
 
 def _backward(step: Step, taken: Taken, bars: Values) -> Values:
-    arriving = [
-        bar for bar, use in zip(dense(step.equation, bars), step.arriving, strict=True) if use
-    ]
-    branches = taken.branches
+    arriving, branches = arrived(step, bars), taken.branches
     somewhere = [
         any(branch.bars_of_inputs[k] is not None for branch in branches)
         for k in range(len(taken.operands))

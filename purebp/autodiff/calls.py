@@ -47,7 +47,7 @@ def _custom_jvp_forward(step: Step, args: Values) -> tuple[list[Any], Any]:
     """The user's tangents are linear in theirs: they are pulled back at tangents of 0."""
     program = tangent_program(step.equation)
     primals, uses = args[program.fixed :], step.wanted[program.fixed :]
-    tangents = [jnp.zeros_like(x) if _moves(x) else _no_tangent(x) for x in primals]
+    tangents = [jnp.zeros_like(x) if is_inexact(x) else _no_tangent(x) for x in primals]
     asked = (*(False for _ in primals), *uses)
     arriving = [use for use, moves in zip(step.arriving, program.moves, strict=True) if moves]
     arriving = [*(False for _ in program.moves), *arriving]
@@ -60,10 +60,6 @@ def _custom_jvp_backward(step: Step, saved: Any, bars: Values) -> Values:
     moved = [bar for bar, moves in zip(bars, program.moves, strict=True) if moves]
     found = run_backward(tape, [*(None for _ in bars), *moved])
     return [*(None for _ in range(program.fixed)), *found[len(found) // 2 :]]
-
-
-def _moves(x: Any) -> bool:
-    return bool(jnp.issubdtype(jnp.result_type(x), jnp.inexact))
 
 
 def _no_tangent(x: Any) -> Any:

@@ -52,9 +52,9 @@ def flow_of(
     return Flow(active, live)
 
 
-def is_inexact(aval: Any) -> bool:
-    """Whether values of a type have derivatives."""
-    return hasattr(aval, "dtype") and bool(jnp.issubdtype(aval.dtype, jnp.inexact))
+def is_inexact(x: Any) -> bool:
+    """Whether an array, or a value of a type, has derivatives."""
+    return hasattr(x, "dtype") and bool(jnp.issubdtype(x.dtype, jnp.inexact))
 
 
 def refused(equation: Any, reason: str) -> NoRuleError:

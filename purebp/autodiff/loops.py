@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from purebp.autodiff.flow import flow_of
-from purebp.autodiff.rule import Rule, Step, Values
+from purebp.autodiff.rule import Rule, Step, Values, arrived
 from purebp.autodiff.split import Split, evaluate, split, variables_of
 from purebp.compat import closed, scan_counts
 
@@ -70,7 +70,7 @@ def _backward(step: Step, kept: Kept, bars: Values) -> Values:
     const_vars, _, x_vars = loop.parted(loop.parts.inputs)
     of_consts, of_carry, of_xs = loop.parted(loop.parts.bars_of_inputs)
     moving = loop.arriving[: loop.carried]
-    arriving = _dense(step.equation.outvars, bars, loop.arriving)
+    arriving = arrived(step, bars, loop.arriving)
     count = sum(moving)
     around = {
         **loop.parts.known,
@@ -176,15 +176,6 @@ def _put(values: Sequence[Any], which: Sequence[bool]) -> list[Any]:
 def _filled(variables: Sequence[Any], values: Sequence[Any]) -> list[Any]:
     """A value for each variable, `None` for `None`."""
     return _put(values, [v is not None for v in variables])
-
-
-def _dense(variables: Sequence[Any], bars: Sequence[Any], which: Sequence[bool]) -> list[Any]:
-    """The cotangents that may arrive, zeros for those that do not."""
-    return [
-        _zeros(v) if bar is None else bar
-        for v, bar, use in zip(variables, bars, which, strict=True)
-        if use
-    ]
 
 
 def _zeros(variable: Any) -> Any:

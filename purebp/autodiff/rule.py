@@ -92,6 +92,12 @@ def of_op(op: Op, settings: Settings | None = None) -> Rule:
     return Rule(forward, backward)
 
 
+def arrived(step: Step, bars: Values, arriving: Sequence[bool] | None = None) -> list[Any]:
+    """The cotangents that may arrive, by default those of the step, as arrays."""
+    which = step.arriving if arriving is None else arriving
+    return [bar for bar, use in zip(dense(step.equation, bars), which, strict=True) if use]
+
+
 def dense(equation: Any, bars: Values) -> list[Any]:
     """The cotangents of all outputs, with arrays of zeros for those that are 0."""
     return [

@@ -13,7 +13,7 @@ import jax
 from jax.extend.core import Literal
 
 from purebp.autodiff.tape import run_backward, run_forward
-from purebp.compat import closed, run_equation
+from purebp.compat import closed, like_aval, run_equation
 
 CHEAP = {
     *("broadcast_in_dim", "reshape", "squeeze", "transpose", "convert_element_type", "iota"),
@@ -57,8 +57,8 @@ def split(
         nonzero[:] = [bar is not None for bar in found]
         return outs, [bar for bar in found if bar is not None]
 
-    shapes = [_like(v.aval) for v in inner.invars]
-    cotangents = [_like(v.aval) for v, use in zip(inner.outvars, arriving, strict=True) if use]
+    shapes = [like_aval(v.aval) for v in inner.invars]
+    cotangents = [like_aval(v.aval) for v, use in zip(inner.outvars, arriving, strict=True) if use]
     traced = jax.make_jaxpr(both)(shapes, cotangents)
     jaxpr, count = traced.jaxpr, len(shapes)
     inputs, bars = jaxpr.invars[:count], jaxpr.invars[count:]
@@ -105,10 +105,6 @@ def variables_of(equation: Any) -> list[Any]:
 
 def _bytes(variable: Any) -> int:
     return math.prod(variable.aval.shape) * getattr(variable.aval.dtype, "itemsize", 8)
-
-
-def _like(aval: Any) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct(aval.shape, aval.dtype, weak_type=aval.weak_type)
 
 
 def evaluate(

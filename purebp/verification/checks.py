@@ -15,7 +15,7 @@ from purebp.verification.compare import (
     EPS32,
     EPS64,
     EXTREME,
-    LOST,
+    ROUNDINGS,
     TINY64,
     Outcome,
     allowed,
@@ -117,7 +117,7 @@ def check_forward(probe: Probe, case: Case) -> Outcome:
             output_entry,
             y,
             found.truth.y,
-            allowed(probe, eps, size) + _lost_forward(probe, case, found.truth.y),
+            allowed(probe, eps, size) + _lost_forward(probe, case, found.truth.y, eps),
             label,
         )
         for hand, eps, label in ((found.hand64, EPS64, "float64"), (found.hand32, EPS32, "float32"))
@@ -126,11 +126,11 @@ def check_forward(probe: Probe, case: Case) -> Outcome:
     return unless_draws_differ(probe, case, worst_of(outcomes))
 
 
-def _lost_forward(probe: Probe, case: Case, y: np.ndarray) -> np.ndarray | float:
-    """What somebody's forward may lose on extreme inputs, as an exponential of large numbers."""
+def _lost_forward(probe: Probe, case: Case, y: np.ndarray, eps: float) -> np.ndarray | float:
+    """What somebody's forward may lose on extreme inputs: e^(s - t) loses |s| roundings."""
     if probe.target.given is None or case.pattern not in EXTREME:
         return 0.0
-    return LOST * np.nan_to_num(np.abs(y), posinf=0.0)
+    return ROUNDINGS * eps * np.nan_to_num(np.abs(y), posinf=0.0)
 
 
 def check_gradient_float64(probe: Probe, case: Case) -> Outcome:

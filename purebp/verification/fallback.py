@@ -1,18 +1,20 @@
 """What is done for functions that autodiff, or this machine, does not run as they are.
 
 Where autodiff cannot go through the reference (a kernel of Pallas, a while loop, a callback) its
-slopes are taken by finite differences. On a CPU kernels of Pallas are run with interpret=True.
+slopes are taken by finite differences. On a CPU kernels of Pallas are run with interpret=True. A
+given reference may declare slopes that are not those of its values.
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from purebp.compat import bind_again, closed
+from purebp.compat import bind_again, closed, jit_once
 from purebp.errors import TargetError, first_line
 from purebp.verification.by_differences import by_differences
 from purebp.verification.cases import Case, make_args, variants
@@ -23,6 +25,11 @@ from purebp.verification.targets.view import Function
 
 Settings = Mapping[str, Any]
 INTERPRETED = "; Pallas kernels with interpret=True"
+STOP, SAME = "stop_gradient", 1e-4
+DECLARED = (
+    "; its stop_gradient declares slopes that are not those of its values: they are not held "
+    "against differences, nor differentiated again"
+)
 
 
 def with_oracle(target: Target) -> Target:
@@ -33,7 +40,7 @@ def with_oracle(target: Target) -> Target:
     if args is None:
         return target
     body = "the body" if "body" in target.reference_name else target.reference_name
-    target = _with_interpreter(target, args)
+    target = _with_declared_slopes(_with_interpreter(target, args), args)
     refused = [settings for settings in _each_setting(target) if _refuses(target, settings, args)]
     if not refused:
         return target
@@ -71,28 +78,66 @@ def _each_setting(target: Target) -> Iterator[dict[str, Any]]:
         yield from ({**first, key: value} for value in values if value is not values[0])
 
 
-def _refuses(target: Target, settings: Settings, args: tuple[Any, ...]) -> bool:
-    """Whether the reference runs, but not its derivative."""
+def _with_declared_slopes(target: Target, args: tuple[Any, ...]) -> Target:
+    """The target, with a note where a stop_gradient in the given reference changes its slopes.
+
+    Most change nothing, as that of the maximum in a logsumexp.
+    """
+    if not target.reference_name.startswith("the given reference"):
+        return target
+    settings = next(_each_setting(target))
+    plain = partial(target.reference, settings)
+    try:
+        names = {e.primitive.name for e in equations(jax.make_jaxpr(plain)(*args))}
+        if STOP not in names:
+            return target
+        ways = [_of_floats(each, args) for each in (plain, changed(plain, _passed_on))]
+        stopped, opened = (jit_once(partial(_slopes, f))(chosen) for f, chosen in ways)
+    except Exception:  # noqa: BLE001 - it does not run, or has no derivative: told later
+        return target
+    pairs = zip(jax.tree.leaves(stopped), jax.tree.leaves(opened), strict=True)
+    if all(np.allclose(a, b, rtol=SAME, atol=SAME, equal_nan=True) for a, b in pairs):
+        return target
+    return dataclasses.replace(
+        target, declared=True, reference_name=target.reference_name + DECLARED
+    )
+
+
+def _passed_on(equation: Any) -> Function | None:
+    """What stop_gradient does to values: nothing."""
+    return (lambda x: [x]) if equation.primitive.name == STOP else None
+
+
+def _of_floats(
+    plain: Function, args: tuple[Any, ...]
+) -> tuple[Callable[[list[Any]], list[Any]], list[Any]]:
+    """A function as one from its floating arrays to its floating outputs, and these arrays."""
     leaves, tree = jax.tree.flatten(args)
     moves = [jnp.issubdtype(leaf.dtype, jnp.inexact) for leaf in leaves]
 
     def function(chosen: list[Any]) -> list[Any]:
         given = iter(chosen)
         again = [next(given) if use else x for use, x in zip(moves, leaves, strict=True)]
-        y = jax.tree.leaves(target.reference(settings, *jax.tree.unflatten(tree, again)))
+        y = jax.tree.leaves(plain(*jax.tree.unflatten(tree, again)))
         return [leaf for leaf in y if jnp.issubdtype(jnp.result_type(leaf), jnp.inexact)]
 
-    def slopes(chosen: list[Any]) -> Any:
-        y, pull = jax.vjp(function, chosen)
-        return pull([jnp.ones_like(leaf) for leaf in y])
+    return function, [leaf for leaf, use in zip(leaves, moves, strict=True) if use]
 
-    chosen = [leaf for leaf, use in zip(leaves, moves, strict=True) if use]
+
+def _slopes(function: Callable[[list[Any]], list[Any]], chosen: list[Any]) -> Any:
+    y, pull = jax.vjp(function, chosen)
+    return pull([jnp.ones_like(leaf) for leaf in y])
+
+
+def _refuses(target: Target, settings: Settings, args: tuple[Any, ...]) -> bool:
+    """Whether the reference runs, but not its derivative."""
+    function, chosen = _of_floats(partial(target.reference, settings), args)
     try:
         jax.eval_shape(function, chosen)
     except Exception:  # noqa: BLE001 - it does not run: told by whoever runs it next
         return False
     try:
-        jax.eval_shape(slopes, chosen)
+        jax.eval_shape(partial(_slopes, function), chosen)
     except Exception:  # noqa: BLE001 - whatever JAX raises where it has no derivative
         return True
     return False

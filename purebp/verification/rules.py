@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
-from purebp.compat import bind_again, closed, enable_x64, scan_counts, traced_from
+from purebp.compat import bind_again, closed, enable_x64, like_aval, scan_counts, traced_from
 
 Function = Callable[..., Any]
 Change = Callable[[Any], Function | None]
@@ -118,16 +118,12 @@ def _changed_in(value: Any, change: Change) -> Any:
     def body(*args: Any) -> list[Any]:
         return run(program, args, change)
 
-    made = jax.make_jaxpr(body)(*map(_like, program.in_avals))
+    made = jax.make_jaxpr(body)(*map(like_aval, program.in_avals))
     return made if isinstance(value, ClosedJaxpr) else made.jaxpr
 
 
 def _is_changed(jaxpr: Any, change: Change) -> bool:
     return any(change(equation) is not None for equation in equations(jaxpr))
-
-
-def _like(aval: Any) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct(aval.shape, aval.dtype, weak_type=aval.weak_type)
 
 
 def equations(jaxpr: Any) -> Iterator[Any]:

@@ -17,7 +17,6 @@ from purebp.verification.domain import read_domains
 from purebp.verification.given import Given, given_of, pool_of
 from purebp.verification.numpy_pair import NumpyPair, is_numpy_pair
 from purebp.verification.options import alternatives, guess_options, listed
-from purebp.verification.rules import equations
 from purebp.verification.targets.function import from_function
 from purebp.verification.targets.instance import from_instance, is_instance
 from purebp.verification.targets.pairs import from_numpy, from_op
@@ -124,10 +123,7 @@ def _with_constants(target: Target, given: Given) -> Target:
         jaxpr = jax.make_jaxpr(partial(target.reference, settings))(*given.arguments())
     except Exception:  # noqa: BLE001 - that it does not run is told by whoever runs it next
         return target
-    given = given._replace(pool=pool_of(jaxpr, settings))
-    stopped = any(e.primitive.name == "stop_gradient" for e in equations(jaxpr))
-    declared = stopped and target.reference_name == "the given reference"
-    return dataclasses.replace(target, given=given, declared=declared)
+    return dataclasses.replace(target, given=given._replace(pool=pool_of(jaxpr, settings)))
 
 
 def parse_shapes(

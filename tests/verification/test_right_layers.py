@@ -131,3 +131,24 @@ def test_the_annotations_of_a_rule_say_what_to_try():
     assert report.verdict == "fail"
     assert report.diagnosis is not None
     assert "reduction='sum'" in report.diagnosis.text
+
+
+def log_sum_fwd(x):
+    y = jax.nn.logsumexp(x, axis=-1)
+    return y, (x, y)
+
+
+def log_sum_bwd(res, g):
+    x, y = res
+    return (g[:, None] * jnp.exp(x - y[:, None]),)
+
+
+def test_a_stop_gradient_that_changes_nothing_declares_nothing():
+    given = (partial(jax.nn.logsumexp, axis=-1), straight_through)
+    how = {"budget": "quick", "max_examples": 0}
+    plain = purebp.verify((log_sum_fwd, log_sum_bwd), jnp.asarray(X), reference=given[0], **how)
+    assert {"finite differences", "second order"} <= set(plain.checks)
+    assert plain.reference == "the given reference"
+    declared = purebp.verify(quantize, jnp.asarray(X), jnp.float32(0.3), reference=given[1], **how)
+    assert not {"finite differences", "second order"} & set(declared.checks)
+    assert "declares slopes that are not those of its values" in declared.reference

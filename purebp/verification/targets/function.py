@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from purebp.errors import CotangentError, TargetError
+from purebp.errors import CotangentError, TargetError, first_line
 from purebp.signature import Parameter, read_hints, read_signature
 from purebp.verification.given import given_of
 from purebp.verification.options import alternatives, guess_options
@@ -223,5 +223,4 @@ def _problem(made: _Made) -> str:
 
 
 def _in_a_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
+    return f"{type(error).__name__}: {first_line(error)}"
