@@ -28,6 +28,7 @@ from purebp.verification.compare import (
     is_nothing,
     narrow,
     output_entry,
+    own_rounding,
     reconsidered,
     rounding_here,
     unless_draws_differ,
@@ -170,7 +171,11 @@ def check_jacobian(probe: Probe, case: Case) -> Outcome:
     def against(jacobian: np.ndarray, oracle: str) -> Outcome:
         size = np.nan_to_num(np.abs(jacobian), posinf=0.0)
         more = allowed(probe, EPS64, size + size.max(axis=1, keepdims=True, initial=0.0))
-        more = more + rounding_here(probe, expected, jacobian, EPS64)
+        more = (
+            more
+            + rounding_here(probe, expected, jacobian, EPS64)
+            + own_rounding(probe, case, EPS64)
+        )
         wider = np.nan_to_num(tolerance) + more + digits_lost(probe, case, jacobian, EPS64)
         return _compare_jacobian(probe, case, got, jacobian, wider, oracle)
 
@@ -272,7 +277,9 @@ def check_finite_differences(probe: Probe, case: Case) -> Outcome:
     if settled is None:
         return outcome
     exact = settled.jacobian.T @ found.y_bar
-    agree = np.abs(got - exact) <= allowed(probe, EPS64, size + np.abs(exact))
+    room = allowed(probe, EPS64, size + np.abs(exact))
+    room = room + own_rounding(probe, case, EPS64) * np.abs(found.y_bar).sum()
+    agree = np.abs(got - exact) <= room
     third = judge(got, expected, np.where(agree, np.inf, tolerance))
     return outcome if third.failure is not None else Outcome(third.worst, convention=True)
 

@@ -24,8 +24,9 @@ from purebp.verification.layout import (
 )
 from purebp.verification.numpy_pair import RTOL, WIDE
 from purebp.verification.target import Target
-from purebp.verification.truth import Oracle, Truth
+from purebp.verification.truth import NEARBY, Oracle, Truth, near
 
+EPS32 = float(np.finfo(np.float32).eps)
 JACOBIAN_LIMIT = 2**20
 JACOBIAN_ROWS = 128
 KEPT = 32
@@ -185,7 +186,7 @@ class Probe:
             for case in (known.case, _second_cotangent(known.case))
         )
         with enable_x64(True):
-            hand64 = self._hand64(widen(known.chosen), known.rest, exact, exact2)
+            hand64 = self._hand(widen(known.chosen), known.rest, exact, exact2)
         self._kept[known.case] = known._replace(hand64=hand64)
         return self._kept[known.case]
 
@@ -201,10 +202,9 @@ class Probe:
         The reference runs on these inputs in float32: its noise is in units of eps, whatever eps.
         """
         low, rest, bar = self._rounded_inputs(case, dtype)
-        bars = self.pull(low, rest, bar)[1]
+        primal, bars = self._pull_quick_jit(low, rest, bar)
         wide = [leaf.astype(np.float32) for leaf in low]
-        rounded = flat(self._reference_jit(low, rest))
-        truth = self.oracle.truth(wide, rest, as_float64(bar), rounded, case.seed + 3)
+        truth = self.oracle.truth(wide, rest, as_float64(bar), flat(primal), case.seed + 3)
         return SixteenBits(flat(bars), truth)
 
     def autodiff_in(self, case: Case, dtype: str) -> np.ndarray:
@@ -235,8 +235,8 @@ class Probe:
         hand32 = Hand(flat(y), flat(primal), flat(bars), dtypes, nothing, nothing, nothing, None)
         exact, exact2 = as_float64(y_bar), as_float64(y_bar2)
         with enable_x64(True):
-            hand64 = self._hand64(widen(chosen), rest, exact, exact2)
-        rounded = flat(self._reference_jit(chosen, rest))
+            hand64 = self._hand(widen(chosen), rest, exact, exact2)
+        rounded = self.oracle.rounded(chosen, rest, exact)
         truth = self.oracle.truth(chosen, rest, exact, rounded, case.seed + 3)
         truth = truth._replace(scale=self._unit_of_error(truth, flat(exact)))
         bars = flat(exact), flat(exact2)
@@ -260,7 +260,26 @@ class Probe:
         largest = np.nan_to_num(scale, posinf=0.0).max(initial=0.0)
         return scale + largest + np.abs(y_bar).max(initial=0.0)
 
-    def _hand64(self, wide: Leaves, rest: Leaves, y_bar: Leaves, y_bar2: Leaves) -> Hand:
+    def own_rounding(self, case: Case) -> np.ndarray:
+        """Rounding errors of the pair's own Jacobian, told from float32 nearby, in units of eps.
+
+        The largest of each argument.
+        """
+        found, rng = self.evidence(case), np.random.default_rng(case.seed + 5)
+        sizes, bars = [leaf.size for leaf in found.chosen], [np.zeros(self.output_size)]
+        error: np.ndarray | float = 0.0
+        for _ in range(NEARBY):
+            low = [near(leaf, rng) for leaf in found.chosen]
+            rounded = self._hand(low, found.rest, bars, bars).jacobian
+            with enable_x64(True):
+                exact = self._hand(widen(low), found.rest, bars, bars).jacobian
+            assert rounded is not None
+            assert exact is not None
+            error = np.maximum(error, np.nan_to_num(np.abs(rounded - exact), posinf=0.0))
+        blocks = np.split(np.asarray(error) / EPS32, np.cumsum(sizes)[:-1], axis=1)
+        return np.repeat([block.max(initial=0.0) for block in blocks], sizes)
+
+    def _hand(self, wide: Leaves, rest: Leaves, y_bar: Leaves, y_bar2: Leaves) -> Hand:
         size = self.output_size
         rows = np.eye(size) if self.has_jacobian else np.zeros((0, size))
         one, two = flat(y_bar), flat(y_bar2)
@@ -270,7 +289,7 @@ class Probe:
             block.reshape(len(stacked), *leaf.shape)
             for block, leaf in zip(np.split(stacked, ends, axis=1), self.output, strict=True)
         ]
-        y, primal, bars = self._hand64_jit(wide, rest, blocks)
+        y, primal, bars = self._hand_jit(wide, rest, blocks)
         matrix = np.concatenate([np.asarray(b).reshape(len(stacked), -1) for b in bars], axis=1)
         dtypes = tuple(leaf.dtype for leaf in (*y, *primal, *bars))
         first, other, combined, zero = matrix[:4]
@@ -296,18 +315,18 @@ class Probe:
         return jit_once(compute) if self.quick else jax.jit(compute)
 
     @cached_property
-    def _reference_jit(self) -> Callable[..., Any]:
-        return jit_once(self.reference_leaves)
+    def _pull_quick_jit(self) -> Callable[..., Any]:
+        return jit_once(self.pull_leaves)
 
     def batched_jit(self, axes: tuple[int | None, ...]) -> Callable[..., Any]:
         """The cotangents under `jax.vmap` over the given axes of the floating arguments."""
         if axes not in self._batched:
             batched = jax.vmap(self.pull_bars, in_axes=(list(axes), None, 0))
-            self._batched[axes] = jax.jit(batched)
+            self._batched[axes] = jit_once(batched)
         return self._batched[axes]
 
     @cached_property
-    def _hand64_jit(self) -> Callable[..., Any]:
+    def _hand_jit(self) -> Callable[..., Any]:
         def compute(chosen: Any, rest: Any, y_bars: Any) -> Any:
             primal, bars = jax.lax.map(lambda e: self.pull_leaves(chosen, rest, e), y_bars)
             return self.forward_leaves(chosen, rest), [leaf[0] for leaf in primal], bars

@@ -89,6 +89,12 @@ class Oracle:
         scale = (np.abs(jacobian) + noise.derivative).T @ np.abs(flat(y_bar))
         return Truth(y, bars, jacobian, noise.derivative, scale, noise.value, differ)
 
+    def rounded(self, low: Leaves, rest: Leaves, y_bar: Leaves) -> np.ndarray:
+        """The output in the precision of `low`."""
+        if self.tolerance.conditioned and low:
+            return self._run(low, rest, y_bar)[0]
+        return flat(self._value_jit(low, rest))
+
     def forward_scale(self, truth: Truth, low: Leaves, rest: Leaves, seed: int) -> np.ndarray:
         """The unit of the forward tolerance: |y| + |J| |x|, and the noise of the reference."""
         own = np.abs(truth.y) + truth.value_noise
@@ -125,7 +131,7 @@ class Oracle:
         value: np.ndarray | float = 0.0
         derivative: np.ndarray | float = 0.0
         for k in range(NEARBY):
-            moved = [_near(leaf, rng) if k else leaf for leaf in low]
+            moved = [near(leaf, rng) if k else leaf for leaf in low]
             y32, bars32, jacobian32 = self._run(moved, rest, y_bar)
             y64, bars64, jacobian64 = self._run(widen(moved), rest, y_bar)
             rounded = bars32 if jacobian32 is None else jacobian32
@@ -193,7 +199,8 @@ def draws_differ(rounded: np.ndarray, exact: np.ndarray) -> bool:
     return bool(np.isfinite(gap).any() and np.nanmedian(gap) > 1e-2)
 
 
-def _near(leaf: Any, rng: np.random.Generator) -> Any:
+def near(leaf: Any, rng: np.random.Generator) -> Any:
+    """An array, each number moved by a small part of its own size."""
     moved = np.asarray(leaf, np.float64) * (1 + NEAR * rng.uniform(-1, 1, leaf.shape))
     return jnp.asarray(moved, leaf.dtype)
 

@@ -152,3 +152,31 @@ def test_a_stop_gradient_that_changes_nothing_declares_nothing():
     declared = purebp.verify(quantize, jnp.asarray(X), jnp.float32(0.3), reference=given[1], **how)
     assert not {"finite differences", "second order"} & set(declared.checks)
     assert "declares slopes that are not those of its values" in declared.reference
+
+
+SHARED = np.array([0, 0, 0, 0, 0, 1], np.int32)
+
+
+def shared_keys_plain(q, k, v):
+    return jax.nn.softmax(q @ k[SHARED].T) @ v[SHARED]
+
+
+def shared_keys_fwd(q, k, v):
+    total = jax.nn.logsumexp(q @ k[SHARED].T, axis=-1, keepdims=True)
+    return shared_keys_plain(q, k, v), (q, k, v, total)
+
+
+def shared_keys_bwd(residuals, y_bar):
+    q, k, v, total = residuals
+    p, p_bar = jnp.exp(q @ k[SHARED].T - total), y_bar @ v[SHARED].T
+    s_bar = p * (p_bar - jnp.sum(p * p_bar, -1, keepdims=True))
+    k_bar = jnp.zeros_like(k).at[SHARED].add(s_bar.T @ q)
+    return s_bar @ k[SHARED], k_bar, jnp.zeros_like(v).at[SHARED].add(p.T @ y_bar)
+
+
+def test_large_terms_that_cancel_leave_their_rounding():
+    shapes = [(3, 4), (2, 4), (2, 3)]
+    args = [jax.random.normal(jax.random.key(n), shape) for n, shape in enumerate(shapes)]
+    how = {"reference": shared_keys_plain, "budget": "quick", "max_examples": 0}
+    report = purebp.verify((shared_keys_fwd, shared_keys_bwd), *args, **how)
+    assert report.ok, str(report)
