@@ -1,6 +1,6 @@
 """purebp: hand-derived backpropagation in JAX, and the instrument that proves it right."""
 
-from purebp.autodiff import grad, jacobian, value_and_grad, vjp
+from purebp.autodiff import find_nonfinite, grad, jacobian, value_and_grad, vjp
 from purebp.combine import chain, fanout, parallel, skip
 from purebp.errors import (
     ArgumentError,
@@ -20,7 +20,7 @@ from purebp.errors import (
 )
 from purebp.gate import Gate
 from purebp.op import Op
-from purebp.verification import CheckReport, Report, verify
+from purebp.verification import CheckReport, Report, compare, verify
 
 __version__ = "0.1.0"
 
@@ -44,7 +44,9 @@ __all__ = [
     "UnknownOpError",
     "VerificationError",
     "chain",
+    "compare",
     "fanout",
+    "find_nonfinite",
     "grad",
     "jacobian",
     "parallel",

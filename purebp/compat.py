@@ -17,6 +17,8 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 enable_x64 = jax.enable_x64
 ZEROS = {"Zero", "SymbolicZero"}
 """JAX's names for a cotangent that is 0."""
+RECOMPUTE = "RecomputeType"
+"""JAX's name for what a policy of checkpoint says of a value that is not kept."""
 
 
 def unify_varying(args: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -166,6 +168,7 @@ def pulled_program(equation: Any) -> PulledProgram:
 
     def backward(saved: Sequence[Any], bars: Sequence[Any]) -> list[Any]:
         found = params["bwd"].call_wrapped(*saved, *bars)
+        found = found[0] if isinstance(found, tuple) else found  # JAX 0.12 has logs besides
         return [None if type(bar).__name__ in ZEROS else bar for bar in found]
 
     count = tree.num_leaves - passed

@@ -4,6 +4,8 @@ api        grad, value_and_grad, vjp, jacobian
 tape       forward with a tape, back along it
 table      for each primitive its rule
 rule       what a rule is, and how a gate is one
+straight   a function as a straight line of nodes, with the cotangents at each
+nonfinite  where the first nan or infinity is born
 settings   from the parameters of a primitive to the options of a gate
 several    rules of primitives that stand for several gates
 products   dot_general
@@ -11,6 +13,18 @@ calls      jit, checkpoint, the user's own rules
 """
 
 from purebp.autodiff.api import grad, jacobian, value_and_grad, vjp
+from purebp.autodiff.nonfinite import NonFinite, find_nonfinite
 from purebp.autodiff.rule import Rule, Step
+from purebp.autodiff.table import EXACT_TAILS
 
-__all__ = ["Rule", "Step", "grad", "jacobian", "value_and_grad", "vjp"]
+__all__ = [
+    "EXACT_TAILS",
+    "NonFinite",
+    "Rule",
+    "Step",
+    "find_nonfinite",
+    "grad",
+    "jacobian",
+    "value_and_grad",
+    "vjp",
+]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -10,17 +10,22 @@ import numpy as np
 
 from purebp.autodiff.flow import is_inexact
 from purebp.autodiff.rule import Rule
-from purebp.autodiff.table import RULES
+from purebp.autodiff.table import OPENED, RULES
 from purebp.autodiff.tape import run_backward, run_forward
-from purebp.errors import ArgumentError, DtypeError, ShapeError, in_words
+from purebp.errors import ArgumentError, DtypeError, OptionError, ShapeError, in_words
 
 Function = Callable[..., Any]
 Argnums = int | Sequence[int]
 Rules = Mapping[str, Rule | None]
+CustomRules = Literal["honour", "open"]
 
 
 def vjp(
-    function: Function, *primals: Any, has_aux: bool = False, rules: Rules | None = None
+    function: Function,
+    *primals: Any,
+    has_aux: bool = False,
+    rules: Rules | None = None,
+    custom_rules: CustomRules = "honour",
 ) -> Any:
     """(y, pullback), or (y, pullback, aux): the pullback goes from y_bar to the cotangents.
 
@@ -29,6 +34,8 @@ def vjp(
         primals: where it is evaluated.
         has_aux: whether it returns something beside y that is not differentiated.
         rules: rows that are added to the table of rules, or take the place of its own.
+        custom_rules: whether a `jax.custom_vjp` or `jax.custom_jvp` function has the derivative
+            that its author gave ("honour"), or that of its body ("open"): a check of the former.
 
     The cotangent of an integer or boolean argument has dtype float0, as in JAX.
 
@@ -53,7 +60,7 @@ def vjp(
     wanted = [is_inexact(leaf) for leaf in leaves]
     first = jax.tree.structure(shape[0] if has_aux else shape).num_leaves
     arriving = [place < first for place in range(len(jaxpr.out_avals))]
-    outs, tape = run_forward(jaxpr, leaves, wanted, arriving, {**RULES, **(rules or {})})
+    outs, tape = run_forward(jaxpr, leaves, wanted, arriving, _table(custom_rules, rules))
     made = jax.tree.unflatten(jax.tree.structure(shape), outs)
     y, aux = made if has_aux else (made, None)
 
@@ -73,6 +80,7 @@ def value_and_grad(
     has_aux: bool = False,
     allow_int: bool = False,
     rules: Rules | None = None,
+    custom_rules: CustomRules = "honour",
 ) -> Function:
     """A function that returns (y, x_bar), or ((y, aux), x_bar); y is one real number.
 
@@ -82,6 +90,7 @@ def value_and_grad(
         has_aux: whether it returns something beside y that is not differentiated.
         allow_int: whether integers may be among them; their gradient has dtype float0.
         rules: rows that are added to the table of rules, or take the place of its own.
+        custom_rules: "honour" or "open", see `vjp`.
 
     Raises:
         ShapeError: if y is no single number.
@@ -92,6 +101,7 @@ def value_and_grad(
     >>> float(y), x_bar.tolist()
     (10.0, [2.0, 6.0])
     """
+    table: Any = {"rules": rules, "custom_rules": custom_rules}
 
     @wraps(function)
     def differentiated(*args: Any, **kwargs: Any) -> Any:
@@ -99,7 +109,7 @@ def value_and_grad(
         if not allow_int:
             jax.tree.map(_must_be_inexact, chosen)
 
-        y, pullback, *aux = vjp(of_chosen, *chosen, has_aux=has_aux, rules=rules)
+        y, pullback, *aux = vjp(of_chosen, *chosen, has_aux=has_aux, **table)
         _must_be_real_number(y)
         bars = pullback(jnp.ones_like(y))
         bars = bars[0] if isinstance(argnums, int) else tuple(bars)
@@ -115,6 +125,7 @@ def grad(
     has_aux: bool = False,
     allow_int: bool = False,
     rules: Rules | None = None,
+    custom_rules: CustomRules = "honour",
 ) -> Function:
     """A function that returns x_bar, or (x_bar, aux): see `value_and_grad`.
 
@@ -122,7 +133,8 @@ def grad(
     >>> float(grad(jnp.tanh)(0.0)), float(grad(grad(jnp.sin))(0.5)) == -float(jnp.sin(0.5))
     (1.0, True)
     """
-    both = value_and_grad(function, argnums, has_aux=has_aux, allow_int=allow_int, rules=rules)
+    table: Any = {"rules": rules, "custom_rules": custom_rules}
+    both = value_and_grad(function, argnums, has_aux=has_aux, allow_int=allow_int, **table)
 
     @wraps(function)
     def differentiated(*args: Any, **kwargs: Any) -> Any:
@@ -138,6 +150,7 @@ def jacobian(
     *,
     has_aux: bool = False,
     rules: Rules | None = None,
+    custom_rules: CustomRules = "honour",
 ) -> Function:
     """A function that returns dy/dx, row by row: for each leaf of y one for each leaf of x.
 
@@ -147,13 +160,14 @@ def jacobian(
     >>> jacobian(lambda x: jnp.array([x[0] * x[1], x[1]]))(jnp.array([2.0, 3.0])).tolist()
     [[3.0, 2.0], [0.0, 1.0]]
     """
+    table: Any = {"rules": rules, "custom_rules": custom_rules}
 
     @wraps(function)
     def differentiated(*args: Any, **kwargs: Any) -> Any:
         of_chosen, chosen = _chosen(function, argnums, args, kwargs)
         jax.tree.map(_must_be_inexact, chosen)
 
-        y, pullback, *aux = vjp(of_chosen, *chosen, has_aux=has_aux, rules=rules)
+        y, pullback, *aux = vjp(of_chosen, *chosen, has_aux=has_aux, **table)
         leaves, tree = jax.tree.flatten(y)
         rows = [_rows(pullback, leaves, tree, place) for place in range(len(leaves))]
         single = isinstance(argnums, int)
@@ -162,6 +176,12 @@ def jacobian(
         return (matrix, *aux) if has_aux else matrix
 
     return differentiated
+
+
+def _table(custom_rules: CustomRules, rules: Rules | None) -> Rules:
+    if custom_rules not in ("honour", "open"):
+        raise OptionError(f"custom_rules is {custom_rules!r}, expected 'honour' or 'open'")
+    return {**RULES, **(OPENED if custom_rules == "open" else {}), **(rules or {})}
 
 
 def _rows(pullback: Function, leaves: list[Any], tree: Any, place: int) -> Any:

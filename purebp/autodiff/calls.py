@@ -1,25 +1,56 @@
 """Rules of equations that call a program: jit, checkpoint, and the user's own rules."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.extend.core import jaxpr_as_fun
+from jax.extend.core import Literal, jaxpr_as_fun
 
 from purebp.autodiff.flow import is_inexact
 from purebp.autodiff.rule import Rule, Step, Values, dense
+from purebp.autodiff.split import evaluate
 from purebp.autodiff.tape import run_backward, run_forward
-from purebp.compat import pulled_program, run_equation, tangent_program
+from purebp.compat import (
+    RECOMPUTE,
+    closed,
+    like_aval,
+    pulled_program,
+    run_equation,
+    tangent_program,
+)
 
 BODIES = ("jaxpr", "call_jaxpr")
+INLINE = {"jit", "pjit", "closed_call", "core_call"}
 
 
-def _body(equation: Any) -> Any:
+def body_of(equation: Any) -> Any:
+    """The program that an equation calls."""
     return next(equation.params[name] for name in BODIES if name in equation.params)
 
 
+def without_calls(program: Any) -> Any:
+    """A program with the bodies of the functions that it calls in their place."""
+
+    def run(*args: Any) -> list[Any]:
+        return _run_inlined(program, args)
+
+    return jax.make_jaxpr(run)(*(like_aval(v.aval) for v in closed(program).jaxpr.invars))
+
+
+def _run_inlined(program: Any, args: Values) -> list[Any]:
+    body = closed(program)
+    inner = body.jaxpr
+    values = dict(zip([*inner.constvars, *inner.invars], [*body.consts, *args], strict=True))
+    for equation in inner.eqns:
+        given = [v.val if isinstance(v, Literal) else values[v] for v in equation.invars]
+        is_call = equation.primitive.name in INLINE
+        outs = _run_inlined(body_of(equation), given) if is_call else run_equation(equation, given)
+        values.update(zip(equation.outvars, outs, strict=True))
+    return [v.val if isinstance(v, Literal) else values[v] for v in inner.outvars]
+
+
 def _jit_forward(step: Step, args: Values) -> tuple[list[Any], Any]:
-    return run_forward(_body(step.equation), args, step.wanted, step.arriving, step.rules)
+    return run_forward(body_of(step.equation), args, step.wanted, step.arriving, step.rules)
 
 
 def _jit_backward(step: Step, tape: Any, bars: Values) -> Values:
@@ -29,15 +60,42 @@ def _jit_backward(step: Step, tape: Any, bars: Values) -> Values:
 jit = Rule(_jit_forward, _jit_backward)
 
 
+class Again(NamedTuple):
+    """What a checkpoint leaves behind: its body, the operands, and what the policy keeps."""
+
+    body: Any
+    args: list[Any]
+    variables: list[Any]
+    values: list[Any]
+
+
 def _checkpoint_forward(step: Step, args: Values) -> tuple[list[Any], Any]:
-    return run_equation(step.equation, args), tuple(args)
+    policy, body = step.equation.params["policy"], body_of(step.equation)
+    if policy is None:
+        return run_equation(step.equation, args), Again(body, list(args), [], [])
+    body = without_calls(body)
+    inner = body.jaxpr
+    kept = [v for equation in inner.eqns if _is_kept(policy, equation) for v in equation.outvars]
+    known = dict(zip([*inner.constvars, *inner.invars], [*body.consts, *args], strict=True))
+    found = evaluate(inner.eqns, known, [*inner.outvars, *kept])
+    count = len(inner.outvars)
+    return found[:count], Again(body, list(args), kept, found[count:])
 
 
-def _checkpoint_backward(step: Step, saved: Any, bars: Values) -> Values:
-    """Run it again; a barrier keeps the compiler from sharing the two runs."""
-    args = jax.lax.optimization_barrier(saved) if step.equation.params["prevent_cse"] else saved
-    _, tape = run_forward(_body(step.equation), args, step.wanted, step.arriving, step.rules)
-    return run_backward(tape, bars)
+def _is_kept(policy: Any, equation: Any) -> bool:
+    """What a policy says of an equation: yes, no, or a word of JAX's for either."""
+    said = policy(equation.primitive, *(v.aval for v in equation.invars), **equation.params)
+    return said if isinstance(said, bool) else type(said).__name__ != RECOMPUTE
+
+
+def _checkpoint_backward(step: Step, again: Again, bars: Values) -> Values:
+    """Run it again, once the cotangents are there: until then nothing of it takes memory."""
+    arriving = [bar for bar in bars if bar is not None]
+    args, values, arriving = jax.lax.optimization_barrier((again.args, again.values, arriving))
+    kept = dict(zip(again.variables, values, strict=True))
+    _, tape = run_forward(again.body, args, step.wanted, step.arriving, step.rules, kept)
+    left = iter(arriving)
+    return run_backward(tape, [None if bar is None else next(left) for bar in bars])
 
 
 checkpoint = Rule(_checkpoint_forward, _checkpoint_backward)

@@ -1,5 +1,6 @@
 """Rules of primitives that stand for several gates, or have operands that no gate has."""
 
+import math
 from typing import Any
 
 import jax
@@ -9,6 +10,10 @@ from purebp import gates
 from purebp.autodiff.flow import refused
 from purebp.autodiff.rule import Rule, Step, Values, of_gate
 from purebp.compat import run_equation
+from purebp.gate import unbroadcast
+from purebp.residuals import spec_of
+
+LN2 = math.log(2)
 
 _of_two = of_gate(gates.where, places=(0, 2, 1))  # case 1 is taken where the condition is true
 
@@ -64,6 +69,64 @@ def _polygamma_backward(step: Step, saved: Any, bars: Values) -> Values:
 polygamma = Rule(_polygamma_forward, _polygamma_backward)
 
 
+def _output_forward(step: Step, args: Values) -> tuple[list[Any], Any]:
+    outs = run_equation(step.equation, args)
+    return outs, outs[0]
+
+
+def _tanh_backward(step: Step, y: Any, bars: Values) -> Values:
+    """tanh' = (1 - y)(1 + y), from the output: nothing is computed again."""
+    return [bars[0] * ((1 - y) * (1 + y))]
+
+
+def _logistic_backward(step: Step, y: Any, bars: Values) -> Values:
+    """s' = s (1 - s), from the output."""
+    return [bars[0] * (y * (1 - y))]
+
+
+tanh = Rule(_output_forward, _tanh_backward)
+logistic = Rule(_output_forward, _logistic_backward)
+
+
+def _operand_forward(step: Step, args: Values) -> tuple[list[Any], Any]:
+    return run_equation(step.equation, args), args[0]
+
+
+def _log2_backward(step: Step, x: Any, bars: Values) -> Values:
+    return [bars[0] / (x * LN2)]
+
+
+def _one_minus_square_backward(step: Step, x: Any, bars: Values) -> Values:
+    return [-2 * bars[0] * x]
+
+
+log2 = Rule(_operand_forward, _log2_backward)
+one_minus_square = Rule(_operand_forward, _one_minus_square_backward)
+
+
+def _polynomial_forward(step: Step, args: Values) -> tuple[list[Any], Any]:
+    return run_equation(step.equation, args), tuple(args)
+
+
+def _polynomial_backward(step: Step, saved: Any, bars: Values) -> Values:
+    """y = a0 + x (a1 + x (a2 + ...)): the slope in x by Horner's scheme too, that in a_k is x^k."""
+    x, *factors = saved
+    x_bar = None
+    if step.wanted[0]:
+        slope = jnp.zeros_like(x)
+        for k in range(len(factors) - 1, 0, -1):
+            slope = slope * x + k * factors[k]
+        x_bar = unbroadcast(bars[0] * slope, spec_of(x))
+    of_factors = [
+        unbroadcast(bars[0] * x**k, spec_of(a)) if use else None
+        for k, (a, use) in enumerate(zip(factors, step.wanted[1:], strict=True))
+    ]
+    return [x_bar, *of_factors]
+
+
+polynomial = Rule(_polynomial_forward, _polynomial_backward)
+
+
 def _passed_on(step: Step, args: Values) -> tuple[list[Any], Any]:
     return run_equation(step.equation, args), None
 
@@ -98,6 +161,14 @@ def _callback_forward(step: Step, args: Values) -> tuple[list[Any], Any]:
 
 
 callback = Rule(_callback_forward, _never)
+
+
+def _hijax_forward(step: Step, args: Values) -> tuple[list[Any], Any]:
+    kind = type(step.equation.params.get("_prim")).__name__
+    raise refused(step.equation, f"{kind} is a primitive that brings rules of JAX's own")
+
+
+hijax = Rule(_hijax_forward, _never)
 
 
 def _gamma_forward(step: Step, args: Values) -> tuple[list[Any], Any]:

@@ -15,8 +15,8 @@ ALL, REST, LAST = slice(None), slice(1, None), slice(2, None)
 PLAIN: tuple[Gate, ...] = (
     *(gates.add, gates.sub, gates.mul, gates.div, gates.neg, gates.pow, gates.rem),
     *(gates.square, gates.sqrt, gates.rsqrt, gates.cbrt, gates.abs, gates.max, gates.min),
-    *(gates.clamp, gates.exp, gates.exp2, gates.expm1, gates.log, gates.log1p, gates.sigmoid),
-    *(gates.tanh, gates.sin, gates.cos, gates.tan, gates.asin, gates.acos, gates.atan),
+    *(gates.clamp, gates.exp, gates.exp2, gates.expm1, gates.log, gates.log1p),
+    *(gates.sin, gates.cos, gates.tan, gates.asin, gates.acos, gates.atan),
     *(gates.atan2, gates.sinh, gates.cosh, gates.asinh, gates.acosh, gates.atanh),
     *(gates.erf, gates.erfc, gates.erf_inv, gates.lgamma, gates.digamma, gates.zeta),
     *(gates.igamma, gates.igammac, gates.betainc, gates.bessel_i0e, gates.bessel_i1e),
@@ -71,13 +71,21 @@ RULES: dict[str, Rule | None] = {
     "reduce_window_min": of_gate(gates.reduce_window_min, WINDOW),
     "conv_general_dilated": of_gate(gates.conv_general_dilated, CONVOLUTION),
     # what is no gate of its own
+    "tanh": several.tanh,
+    "logistic": several.logistic,
+    # of newer versions of JAX
+    "log2": several.log2,
+    "one_minus_square": several.one_minus_square,
+    "polynomial": several.polynomial,
+    "eval_jaxpr": calls.jit,
+    "call_hi_primitive": several.hijax,
     "dot_general": products.dot_general,
     "select_n": several.select_n,
     "top_k": several.top_k,
     "polygamma": several.polygamma,
     "fft": several.fft,
     "random_gamma": several.random_gamma,
-    **dict.fromkeys(("optimization_barrier", "device_put", "copy_p"), several.identity),
+    **dict.fromkeys(("optimization_barrier", "device_put", "copy_p", "name"), several.identity),
     **dict.fromkeys(("sharding_constraint", "pvary", "reshard"), several.identity),
     # calls
     "jit": calls.jit,
@@ -105,3 +113,12 @@ RULES: dict[str, Rule | None] = {
     # flat, or not connected at all
     **dict.fromkeys(("sign", "floor", "ceil", "round", "nextafter", "stop_gradient")),
 }
+
+OPENED: dict[str, Rule | None] = dict.fromkeys(("custom_jvp_call", "custom_vjp_call"), calls.jit)
+"""The rows for functions with a rule of their own, where that is not taken: through their body."""
+
+EXACT_TAILS: dict[str, Rule | None] = {
+    "tanh": of_gate(gates.tanh),
+    "logistic": of_gate(gates.sigmoid),
+}
+"""Rows for `rules=`: slopes that keep their digits in the tails, for an exponential more."""

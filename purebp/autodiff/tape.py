@@ -7,6 +7,7 @@ used several times; one that is 0 is `None`, and is never computed with.
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax.extend.core import Literal
 
@@ -39,10 +40,12 @@ def run_forward(
     wanted: Sequence[bool],
     arriving: Sequence[bool],
     rules: Mapping[str, Rule | None],
+    kept: Mapping[Any, Any] | None = None,
 ) -> tuple[list[Any], Tape]:
     """The outputs of a program, and the tape.
 
-    `wanted`: which inputs have cotangents; `arriving`: at which outputs one may arrive.
+    `wanted`: which inputs have cotangents; `arriving`: at which outputs one may arrive; `kept`:
+    values of variables of the program that are known from an earlier run.
     """
     jaxpr = closed(program)
     inner = jaxpr.jaxpr
@@ -61,12 +64,23 @@ def run_forward(
             except NoRuleError as error:
                 error.line = error.line or line_of_equation(equation)
                 raise
+            if kept:
+                outs, saved = _as_kept(equation, outs, saved, kept)
             nodes.append(Node(step, rule, saved))
         else:
             outs = run_equation(equation, given)
         values.update(zip(equation.outvars, outs, strict=True))
     outs = [_value(v, values) for v in inner.outvars]
     return outs, Tape(inner.invars, inner.outvars, flow.live, nodes)
+
+
+def _as_kept(
+    equation: Any, outs: list[Any], saved: Any, kept: Mapping[Any, Any]
+) -> tuple[list[Any], Any]:
+    """What an equation gives and saves, with the values that are known in the place of its own."""
+    known = [kept.get(v, out) for v, out in zip(equation.outvars, outs, strict=True)]
+    instead = {id(out): value for out, value in zip(outs, known, strict=True)}
+    return known, jax.tree.map(lambda leaf: instead.get(id(leaf), leaf), saved)
 
 
 def _value(variable: Any, values: Mapping[Any, Any]) -> Any:

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from purebp.verification.cases import Case
-from purebp.verification.compare import Outcome, failed
+from purebp.verification.comparison import Outcome, failed
 from purebp.verification.numpy_pair import NumpyPair, own
 from purebp.verification.probe import Probe
 from purebp.verification.torch_checks import PROBLEMS

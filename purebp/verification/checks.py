@@ -11,7 +11,7 @@ import numpy as np
 from purebp.compat import enable_x64
 from purebp.verification.buffers import check_buffers
 from purebp.verification.cases import Case
-from purebp.verification.compare import (
+from purebp.verification.comparison import (
     EPS32,
     EPS64,
     EXTREME,

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from purebp.verification.cases import Case
-from purebp.verification.compare import Outcome, compare, failed, output_entry
+from purebp.verification.comparison import Outcome, compare, failed, output_entry
 from purebp.verification.layout import flat
 from purebp.verification.probe import Probe
 

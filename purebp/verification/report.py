@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from purebp.errors import VerificationError
-from purebp.verification.compare import Failure
+from purebp.verification.comparison import Failure
 from purebp.verification.diagnosis import Diagnosis
 from purebp.verification.html import page
 

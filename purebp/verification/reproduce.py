@@ -14,7 +14,7 @@ from purebp.compat import custom_rule_body, enable_x64, fixed_arguments, is_cust
 from purebp.op import Op
 from purebp.signature import read_signature
 from purebp.verification.cases import Case
-from purebp.verification.compare import Failure
+from purebp.verification.comparison import Failure
 from purebp.verification.layout import widen
 from purebp.verification.natures import is_key
 from purebp.verification.origin import Import, import_of

@@ -18,7 +18,7 @@ from purebp.verification.cases import (
     variants,
 )
 from purebp.verification.checks import CHECKS, ONCE, checks_of, out_of_range
-from purebp.verification.compare import failed
+from purebp.verification.comparison import failed
 from purebp.verification.costs import residual_bytes
 from purebp.verification.diagnosis import Diagnosis, in_context, of_a_check
 from purebp.verification.fallback import with_oracle

@@ -8,7 +8,7 @@ import numpy as np
 
 from purebp.compat import enable_x64, jit_once
 from purebp.verification.cases import Case
-from purebp.verification.compare import EPS64, Outcome, compare, failed
+from purebp.verification.comparison import EPS64, Outcome, compare, failed
 from purebp.verification.layout import as_float64, flat, widen
 from purebp.verification.probe import Probe
 from purebp.verification.torch_checks import wrong_twice

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from purebp.verification.budget import Budget
 from purebp.verification.cases import Case, Variant, patterns_of, simplest_cases, variants
 from purebp.verification.checks import CHECKS, out_of_range
-from purebp.verification.compare import Failure
+from purebp.verification.comparison import Failure
 from purebp.verification.diagnosis import diagnose
 from purebp.verification.probe import Probe
 

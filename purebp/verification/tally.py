@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from purebp.verification.cases import Case
-from purebp.verification.compare import Failure, Outcome
+from purebp.verification.comparison import Failure, Outcome
 from purebp.verification.probe import Probe
 from purebp.verification.report import CheckReport, Verdict
 

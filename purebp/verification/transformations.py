@@ -7,7 +7,7 @@ import numpy as np
 
 from purebp.errors import DtypeError
 from purebp.verification.cases import Case, patterns_of
-from purebp.verification.compare import (
+from purebp.verification.comparison import (
     EPS32,
     SIXTEEN_BITS,
     TINY32,

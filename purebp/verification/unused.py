@@ -11,7 +11,7 @@ import numpy as np
 
 from purebp.compat import is_custom_rule, jit_once
 from purebp.verification.cases import Case
-from purebp.verification.compare import EPS32, Outcome, allowed, compare, worst_of
+from purebp.verification.comparison import EPS32, Outcome, allowed, compare, worst_of
 from purebp.verification.layout import flat
 from purebp.verification.probe import Probe
 from purebp.verification.target import Target

@@ -11,7 +11,7 @@ from purebp.catalog import OPS
 from purebp.verification.budget import NORMAL, Budget
 from purebp.verification.cases import Case, Variant, fixed_cases, patterns_of, variants
 from purebp.verification.checks import CHECKS
-from purebp.verification.compare import EPS64
+from purebp.verification.comparison import EPS64
 from purebp.verification.probe import Evidence, Hand, Probe
 from purebp.verification.run import verify_target
 from purebp.verification.target import Target, make_target

@@ -12,7 +12,7 @@ import purebp
 from purebp.op import Op
 from purebp.verification.cases import Case, make_args, variants
 from purebp.verification.checks import CHECKS
-from purebp.verification.compare import Outcome
+from purebp.verification.comparison import Outcome
 from purebp.verification.layout import layout_of
 from purebp.verification.probe import Probe
 from purebp.verification.target import make_target

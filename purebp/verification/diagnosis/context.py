@@ -6,7 +6,7 @@ import numpy as np
 
 from purebp.verification.cases import Case, patterns_of, variants
 from purebp.verification.checks import check_jacobian, out_of_range
-from purebp.verification.compare import Failure
+from purebp.verification.comparison import Failure
 from purebp.verification.diagnosis.culprit import with_culprit
 from purebp.verification.diagnosis.find import by_argument, diagnose
 from purebp.verification.diagnosis.hypotheses import as_if

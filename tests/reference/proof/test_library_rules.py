@@ -8,7 +8,7 @@ from jax.scipy import special
 
 from purebp.verification.cases import variants
 from purebp.verification.checks import CHECKS
-from purebp.verification.compare import Outcome
+from purebp.verification.comparison import Outcome
 from purebp.verification.probe import Probe
 from purebp.verification.rules import rules_of
 from purebp.verification.target import make_target

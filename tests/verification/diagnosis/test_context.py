@@ -7,7 +7,7 @@ import pytest
 
 from purebp.verification.cases import Case, variants
 from purebp.verification.checks import CHECKS
-from purebp.verification.compare import failed
+from purebp.verification.comparison import failed
 from purebp.verification.diagnosis import in_context, of_a_check
 from purebp.verification.probe import Probe
 from purebp.verification.target import make_target
