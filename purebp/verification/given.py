@@ -10,7 +10,7 @@ from purebp.errors import TargetError
 from purebp.op import REAL, Domain
 from purebp.verification.domain import put_inside
 from purebp.verification.literals import literals_of
-from purebp.verification.natures import Nature, Pool, like, nature_of, patterns_for
+from purebp.verification.natures import NONFINITE, Nature, Pool, like, nature_of, patterns_for
 from purebp.verification.shapes import Shapes
 
 SIXTEEN_BITS = ("bfloat16", "float16")
@@ -23,7 +23,7 @@ class Given(NamedTuple):
 
     `below`: for each array of integers the array and axis whose size bounds them, if one does.
     `low`: the 16-bit dtype that the example had; it is kept in float32. `domains`: where the
-    numbers of each array lie, if that is known.
+    numbers of each array lie, if that is known. `finite`: no nan or infinity is put into them.
     """
 
     tree: Any
@@ -33,6 +33,7 @@ class Given(NamedTuple):
     pool: Pool = Pool((), ())
     low: str = ""
     domains: tuple[Domain, ...] = ()
+    finite: bool = False
 
     @property
     def shapes(self) -> Shapes:
@@ -42,7 +43,8 @@ class Given(NamedTuple):
     @property
     def patterns(self) -> tuple[str, ...]:
         """The patterns that differ for arrays like these."""
-        return patterns_for(list(self.leaves))
+        every = patterns_for(list(self.leaves))
+        return tuple(p for p in every if p not in NONFINITE) if self.finite else every
 
     def arguments(self) -> tuple[Any, ...]:
         """The example itself."""

@@ -22,6 +22,7 @@ FLOATS = (
     *("normal", "ties", "zeros", "zero rows", "constants", "near constants", "signs"),
     *("wide", "tails", "large", "small", "equal", "nothing", "some nan", "some infinite"),
 )
+NONFINITE = ("some nan", "some infinite", "infinite where masked")
 INTEGERS = ("labels", "same labels", "some special labels", "special labels")
 MASKS = ("mask", "all true", "all false", "a row false", "infinite where masked")
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from purebp.signature import read_hints
 
+PLAIN = (bool, int, str, tuple, enum.Enum, type(None))
 TINY = 1e-2
 """A default below this is an epsilon: a large one shows where it belongs."""
 
@@ -45,6 +46,28 @@ def guess_options(function: Callable[..., Any], after: int | None = None) -> Opt
         else:
             unexplored.append(name)
     return Options(values, tuple(unexplored))
+
+
+def split_options(
+    function: Callable[..., Any], examples: tuple[Any, ...]
+) -> tuple[tuple[Any, ...], dict[str, tuple[Any, ...]]]:
+    """The examples that are arrays, and the options after them that were given by position.
+
+    An option has a default, and a number, word, truth value or tuple of Python in its place.
+    """
+    parameters = list(inspect.signature(function).parameters.values())
+    hints = read_hints(function)
+    first = len(examples)
+    for place in reversed(range(min(len(examples), len(parameters)))):
+        parameter = parameters[place]
+        if parameter.default is parameter.empty or not isinstance(examples[place], PLAIN):
+            break
+        first = place
+    passed = {
+        parameter.name: (value, *alternatives(value, hints.get(parameter.name)))
+        for parameter, value in zip(parameters[first:], examples[first:], strict=False)
+    }
+    return (examples[:first], passed) if passed else (examples, {})
 
 
 def listed(value: Any) -> tuple[Any, ...]:

@@ -16,7 +16,8 @@ from purebp.signature import ArraySpec, Parameter, parse_dims, read_hints
 from purebp.verification.domain import read_domains
 from purebp.verification.given import Given, given_of, pool_of
 from purebp.verification.numpy_pair import NumpyPair, is_numpy_pair
-from purebp.verification.options import alternatives, guess_options, listed
+from purebp.verification.options import alternatives, guess_options, listed, split_options
+from purebp.verification.rules import equations
 from purebp.verification.targets.function import from_function
 from purebp.verification.targets.instance import from_instance, is_instance
 from purebp.verification.targets.pairs import from_numpy, from_op
@@ -29,6 +30,8 @@ __all__ = ["Target", "make_target", "parse_shapes"]
 
 Function = Callable[..., Any]
 FLOATS = ("bfloat16", "float16", "float32", "float64")
+FACTORISATIONS = {"cholesky", "eigh", "eig", "svd", "qr", "geqrf", "lu", "schur", "hessenberg"}
+"""Libraries may never come back from a matrix with a nan in it."""
 
 
 def make_target(
@@ -71,8 +74,9 @@ def _seen(
     if isinstance(target, Op):
         return from_op(target, reference, options, "its plain definition"), examples
     if is_numpy_pair(target):
-        pair = NumpyPair(*target, arrays=len(examples) or None)
-        return from_numpy(pair, reference, options), examples
+        arrays, passed = split_options(target[0], examples)
+        pair = NumpyPair(*target, arrays=len(arrays) or None)
+        return from_numpy(pair, reference, {**passed, **options}), arrays
     if isinstance(target, tuple) and len(target) == 2 and all(callable(f) for f in target):  # type: ignore[reportUnknownArgumentType]  # any tuple may come
         op = Op(target[0], target[1], tolerance=UNKNOWN_CONDITION)
         tried = guess_options(target[0]).given(options)
@@ -90,7 +94,12 @@ def _seen(
         return from_torch(target, reference, options, examples)
     if is_instance(target):
         return from_instance(target, reference, options, examples)
-    if callable(target) and not isinstance(target, type):
+    if isinstance(target, type):
+        raise TargetError(
+            f"{target.__name__} is a class, expected an object or a function: make one first, as "
+            f"{target.__name__}(...)"
+        )
+    if callable(target):
         return from_function(target, reference, options, examples)
     raise TargetError(
         f"cannot verify a {type(target).__name__}: expected a purebp Op, a (fwd, bwd) pair, a "
@@ -123,7 +132,11 @@ def _with_constants(target: Target, given: Given) -> Target:
         jaxpr = jax.make_jaxpr(partial(target.reference, settings))(*given.arguments())
     except Exception:  # noqa: BLE001 - that it does not run is told by whoever runs it next
         return target
-    return dataclasses.replace(target, given=given._replace(pool=pool_of(jaxpr, settings)))
+    used = {equation.primitive.name for equation in equations(jaxpr)}
+    finite = bool(used & FACTORISATIONS)
+    return dataclasses.replace(
+        target, given=given._replace(pool=pool_of(jaxpr, settings), finite=finite)
+    )
 
 
 def parse_shapes(

@@ -206,3 +206,46 @@ def test_infinities_in_an_example_are_looked_at_without_a_warning():
     probe = Probe(made, variants(made)[0], quick=True)
     case = Case(probe.variant, "some infinite", "normal", 1)
     assert CHECKS["jacobian"](probe, case).failure is None
+
+
+def pool_forward(x, size=2, mode="mean"):
+    blocks = x.reshape(len(x), -1, size)
+    return (blocks.sum(-1) if mode == "sum" else blocks.mean(-1)), (x.shape, size, mode)
+
+
+def pool_backward(dout, cache):
+    shape, size, mode = cache
+    return np.repeat(dout, size, axis=-1).reshape(shape) / (size if mode == "mean" else 1)
+
+
+def given_of_target(target, *examples):
+    made = make_target(target, examples=examples).given
+    assert made is not None
+    return made
+
+
+def test_options_of_numpy_code_may_be_given_by_position():
+    pair, x = (pool_forward, pool_backward), np.arange(24.0).reshape(2, 12)
+    assert len(given_of_target(pair, x, 3, "mean").leaves) == 1
+    options = make_target(pair, examples=(x, 3, "mean")).options
+    assert (options["size"][0], options["mode"]) == (3, ("mean",))
+    assert purebp.verify(pair, x, 3, "sum", budget="quick").ok
+
+
+def test_a_class_is_refused_with_how_to_make_an_object():
+    class Layer:
+        def forward(self, x):
+            return x
+
+    with pytest.raises(TargetError, match=r"a class, expected an object .* as Layer\(\.\.\.\)"):
+        make_target(Layer, examples=(X,))
+
+
+def test_no_nan_is_put_into_a_matrix_that_is_factorised():
+    def log_det_fwd(a):
+        return jnp.linalg.slogdet(a)[1], jnp.linalg.inv(a)
+
+    pair = (log_det_fwd, lambda inverse, y_bar: (y_bar * inverse.T,))
+    plain = (lambda a: (a, ()), lambda _, y_bar: (y_bar,))
+    left = [set(given_of_target(each, jnp.eye(3) + 0.1).patterns) for each in (pair, plain)]
+    assert left[1] - left[0] == {"some nan", "some infinite"}
