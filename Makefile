@@ -21,7 +21,7 @@ LOCK := constraints/py$(VERSION).txt
 LOCKED := $(VENV)/.locked-py$(VERSION)
 READY := $(VENV)/.ready-py$(VERSION)
 
-.PHONY: help .venv verify test bench proof mutants lint constraints clean check-python
+.PHONY: help .venv verify test bench proof mutants survey lint constraints clean check-python
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -42,6 +42,9 @@ proof: $(READY) ## set up, then verify 119 real wrong gradients, their right twi
 
 mutants: $(READY) ## set up, then verify every backward pass with a planted mistake; goes on where it was
 	$(BIN)/python -m reference.mutants $(ARGS)
+
+survey: $(READY) ## set up, then set purebp.grad against jax.grad on the public functions of JAX
+	$(BIN)/python -m reference.survey $(ARGS)
 
 lint: $(READY) ## set up, then style, formatting, types and the import contract
 	@status=0; \

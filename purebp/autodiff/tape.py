@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.extend.core import Literal
 
 from purebp.autodiff.flow import flow_of, rule_for
@@ -50,7 +51,7 @@ def run_forward(
     jaxpr = closed(program)
     inner = jaxpr.jaxpr
     flow = flow_of(inner, wanted, arriving, rules)
-    values: dict[Any, Any] = dict(zip(inner.constvars, jaxpr.consts, strict=True))
+    values: dict[Any, Any] = dict(zip(inner.constvars, map(_as_array, jaxpr.consts), strict=True))
     values.update(zip(inner.invars, args, strict=True))
     nodes = list[Node]()
     for equation in inner.eqns:
@@ -81,6 +82,12 @@ def _as_kept(
     known = [kept.get(v, out) for v, out in zip(equation.outvars, outs, strict=True)]
     instead = {id(out): value for out, value in zip(outs, known, strict=True)}
     return known, jax.tree.map(lambda leaf: instead.get(id(leaf), leaf), saved)
+
+
+def _as_array(constant: Any) -> Any:
+    """A constant of NumPy as an array of JAX: the rules of users may index it by traced numbers."""
+    is_plain = isinstance(constant, np.ndarray) and constant.dtype != jax.dtypes.float0
+    return jnp.asarray(constant) if is_plain else constant
 
 
 def _value(variable: Any, values: Mapping[Any, Any]) -> Any:
