@@ -9,7 +9,7 @@ import pytest
 from jaxtyping import Array, Float
 
 from purebp import ArgumentError, Gate, Op
-from purebp.compat import enable_x64
+from purebp.compat import enable_x64, jit_once
 from purebp.gate import unbroadcast
 from purebp.gates import (
     OPS,
@@ -190,11 +190,13 @@ def arguments(gate: Op, shape: tuple[int, ...]) -> list[Any]:
 
 
 def check_against_definition(gate: Op, args: list[Any]) -> None:
-    y, pull = jax.vjp(gate.define, *args)
-    y_bar = jax.tree.map(lambda leaf: jnp.full_like(leaf, 1.5), y)
-    ran, res = gate.fwd(*args)
-    bars = gate.bwd(res, y_bar)
-    for came, expected in ((ran, y), (gate(*args), y), (bars, pull(y_bar))):
+    def run(*args: Any) -> Any:
+        y, pull = jax.vjp(gate.define, *args)
+        y_bar = jax.tree.map(lambda leaf: jnp.full_like(leaf, 1.5), y)
+        ran, res = gate.fwd(*args)
+        return (ran, y), (gate(*args), y), (gate.bwd(res, y_bar), pull(y_bar))
+
+    for came, expected in jit_once(run)(*args):
         leaves, wanted = jax.tree.leaves(came), jax.tree.leaves(expected)
         assert [leaf.shape for leaf in leaves] == [leaf.shape for leaf in wanted]
         assert [leaf.dtype for leaf in leaves] == [leaf.dtype for leaf in wanted]
@@ -239,14 +241,19 @@ def test_mixed_dtypes_give_each_operand_its_own_dtype_back(gate: Op, left, right
     x = jnp.linspace(1.25, 2, 6, dtype=left).reshape(2, 3)
     y = jnp.linspace(2, 3, 9, dtype=right).reshape(3, 3)
     y = y if gate is matmul else y[:2]
-    z, pull = jax.vjp(gate.define, x, y)
-    ran, res = gate.fwd(x, y)
-    bars = gate.bwd(res, jnp.ones_like(z))
+
+    def run(x: Any, y: Any) -> Any:
+        z, pull = jax.vjp(gate.define, x, y)
+        ran, res = gate.fwd(x, y)
+        by_jax = jax.grad(lambda x, y: jnp.sum(gate(x, y)), (0, 1))(x, y)
+        ones = jnp.ones_like(z)
+        return z, ran, gate.bwd(res, ones), by_jax, pull(ones)
+
+    z, ran, bars, by_jax, expected = jit_once(run)(x, y)
     assert ran.dtype == z.dtype == jnp.float32
     assert [bar.dtype for bar in bars] == [left, right]
-    by_jax = jax.grad(lambda x, y: jnp.sum(gate(x, y)), (0, 1))(x, y)
     assert [bar.dtype for bar in by_jax] == [left, right]
-    for bar, also, want in zip(bars, by_jax, pull(jnp.ones_like(z)), strict=True):
+    for bar, also, want in zip(bars, by_jax, expected, strict=True):
         wide = want.astype(jnp.float32)
         np.testing.assert_allclose(bar.astype(jnp.float32), wide, rtol=2e-2)
         np.testing.assert_allclose(also.astype(jnp.float32), wide, rtol=2e-2)
@@ -257,9 +264,12 @@ def test_mixed_dtypes_give_each_operand_its_own_dtype_back(gate: Op, left, right
 def test_every_gate_keeps_the_dtype(gate: Op, dtype: str) -> None:
     with enable_x64(True):
         args = [arg.astype(dtype) for arg in arguments(gate, (2, 2))]
-        y, res = gate.fwd(*args)
-        bars = gate.bwd(res, jax.tree.map(jnp.ones_like, y))
-        found = {str(leaf.dtype) for leaf in jax.tree.leaves((y, gate.define(*args), bars))}
+
+        def run(*args: Any) -> Any:
+            y, res = gate.fwd(*args)
+            return y, gate.define(*args), gate.bwd(res, jax.tree.map(jnp.ones_like, y))
+
+        found = {str(leaf.dtype) for leaf in jax.tree.leaves(jax.eval_shape(run, *args))}
         assert found == {dtype}
 
 

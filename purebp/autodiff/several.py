@@ -104,6 +104,18 @@ log2 = Rule(_operand_forward, _log2_backward)
 one_minus_square = Rule(_operand_forward, _one_minus_square_backward)
 
 
+def _nextafter_forward(step: Step, args: Values) -> tuple[list[Any], Any]:
+    return run_equation(step.equation, args), tuple(map(spec_of, args))
+
+
+def _nextafter_backward(step: Step, specs: Any, bars: Values) -> Values:
+    """The number next to x in the direction of y moves as x does, and not with y."""
+    return [unbroadcast(bars[0], specs[0]) if step.wanted[0] else None, None]
+
+
+nextafter = Rule(_nextafter_forward, _nextafter_backward)
+
+
 def _polynomial_forward(step: Step, args: Values) -> tuple[list[Any], Any]:
     return run_equation(step.equation, args), tuple(args)
 
@@ -163,12 +175,20 @@ def _callback_forward(step: Step, args: Values) -> tuple[list[Any], Any]:
 callback = Rule(_callback_forward, _never)
 
 
-def _hijax_forward(step: Step, args: Values) -> tuple[list[Any], Any]:
-    kind = type(step.equation.params.get("_prim")).__name__
-    raise refused(step.equation, f"{kind} is a primitive that brings rules of JAX's own")
+def _named_forward(step: Step, args: Values) -> tuple[list[Any], Any]:
+    """A primitive of JAX 0.12 that is an object with rules in JAX's own terms."""
+    name = type(step.equation.params["_prim"]).__name__
+    if name != "Ldexp":
+        raise refused(step.equation, f"{name} brings rules in JAX's own terms, which are not read")
+    return run_equation(step.equation, args), args[1]
 
 
-hijax = Rule(_hijax_forward, _never)
+def _named_backward(step: Step, power: Any, bars: Values) -> Values:
+    """x 2^n is linear in x, and its own transpose."""
+    return [*run_equation(step.equation, [bars[0], power]), None]
+
+
+named = Rule(_named_forward, _named_backward)
 
 
 def _gamma_forward(step: Step, args: Values) -> tuple[list[Any], Any]:

@@ -73,12 +73,13 @@ RULES: dict[str, Rule | None] = {
     # what is no gate of its own
     "tanh": several.tanh,
     "logistic": several.logistic,
+    "nextafter": several.nextafter,
     # of newer versions of JAX
     "log2": several.log2,
     "one_minus_square": several.one_minus_square,
     "polynomial": several.polynomial,
     "eval_jaxpr": calls.jit,
-    "call_hi_primitive": several.hijax,
+    "call_hi_primitive": several.named,
     "dot_general": products.dot_general,
     "select_n": several.select_n,
     "top_k": several.top_k,
@@ -111,7 +112,7 @@ RULES: dict[str, Rule | None] = {
     "householder_product": of_op(linalg.householder_product),
     "tridiagonal_solve": of_op(linalg.tridiagonal_solve),
     # flat, or not connected at all
-    **dict.fromkeys(("sign", "floor", "ceil", "round", "nextafter", "stop_gradient")),
+    **dict.fromkeys(("sign", "floor", "ceil", "round", "stop_gradient")),
 }
 
 OPENED: dict[str, Rule | None] = dict.fromkeys(("custom_jvp_call", "custom_vjp_call"), calls.jit)

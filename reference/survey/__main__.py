@@ -7,6 +7,7 @@ import warnings
 from collections import Counter
 from collections.abc import Sequence
 
+import jax
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -39,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def print_score(found: Sequence[Found]) -> None:
     """A line for each dtype, and every case that does not simply agree."""
-    table = Table(title="purebp.grad beside jax.grad")
+    table = Table(title=f"purebp.grad beside jax.grad, JAX {jax.__version__}")
     table.add_column("dtype")
     table.add_column("cases", justify="right")
     for verdict in VERDICTS:

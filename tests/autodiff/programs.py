@@ -93,6 +93,7 @@ ELEMENTS = {
     "mod": of(jnp.mod, X, V),
     "integer_pow": of(lambda x: x**3 + x**-2, V),
     "rsqrt": of(lax.rsqrt, V),
+    "ldexp": of(lambda x: jnp.ldexp(x, jnp.asarray([0, 1, -2, 3])), V),
     "clamp": of(jnp.clip, X, min=-0.5, max=0.5),
     "where": of(lambda x, y: jnp.where(x > 0, x * y, y), X, Y),
     "select_n": of(lambda x, y: lax.select_n(jnp.asarray([[0, 1, 2, 1]] * 3), x, y, x * y), X, Y),
@@ -304,6 +305,7 @@ CALLS = {
 if jax.__version_info__ >= (0, 12):  # there a primitive that brings its rules in JAX's terms
     del CALLS["root"]
 BEYOND = {
+    "nextafter": of(lambda x, y: lax.nextafter(x, 1 + y) * x, X, Y),
     "zeta": of(lax.zeta, V + 2, V + 1),
     "betainc": of(lax.betainc, V + 1, V.T.reshape(3, 4) + 0.5, V[::-1]),
     "scatter_mul": of(lambda x: x.at[jnp.asarray([0, 2, 2])].multiply(x[1]), X),
