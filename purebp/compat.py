@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.core import Tracer
 from jax.extend import source_info_util
-from jax.extend.core import ClosedJaxpr
+from jax.extend.core import ClosedJaxpr, Literal
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 enable_x64 = jax.enable_x64
@@ -112,6 +112,23 @@ def run_equation(equation: Any, args: Sequence[Any]) -> list[Any]:
     with equation.ctx.manager:
         out = bind_again(equation.primitive, list(args), dict(equation.params))
     return list(out) if equation.primitive.multiple_results else [out]
+
+
+def interpret(
+    program: Any, args: Sequence[Any], each: Callable[[Any, list[Any]], Sequence[Any]]
+) -> list[Any]:
+    """The outputs of a program; `each` goes from an equation and its operands to its outputs."""
+    inner = closed(program).jaxpr
+    values: dict[Any, Any] = dict(zip(inner.constvars, closed(program).consts, strict=True))
+    values.update(zip(inner.invars, args, strict=True))
+
+    def read(variable: Any) -> Any:
+        return variable.val if isinstance(variable, Literal) else values[variable]
+
+    for equation in inner.eqns:
+        outs = each(equation, [read(v) for v in equation.invars])
+        values.update(zip(equation.outvars, outs, strict=True))
+    return [read(v) for v in inner.outvars]
 
 
 def line_of_equation(equation: Any) -> str:

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.extend.core import Literal, jaxpr_as_fun
+from jax.extend.core import jaxpr_as_fun
 
 from purebp.autodiff.flow import is_inexact
 from purebp.autodiff.rule import Rule, Step, Values, dense
@@ -13,6 +13,7 @@ from purebp.autodiff.tape import run_backward, run_forward
 from purebp.compat import (
     RECOMPUTE,
     closed,
+    interpret,
     like_aval,
     pulled_program,
     run_equation,
@@ -38,15 +39,11 @@ def without_calls(program: Any) -> Any:
 
 
 def _run_inlined(program: Any, args: Values) -> list[Any]:
-    body = closed(program)
-    inner = body.jaxpr
-    values = dict(zip([*inner.constvars, *inner.invars], [*body.consts, *args], strict=True))
-    for equation in inner.eqns:
-        given = [v.val if isinstance(v, Literal) else values[v] for v in equation.invars]
+    def each(equation: Any, given: list[Any]) -> list[Any]:
         is_call = equation.primitive.name in INLINE
-        outs = _run_inlined(body_of(equation), given) if is_call else run_equation(equation, given)
-        values.update(zip(equation.outvars, outs, strict=True))
-    return [v.val if isinstance(v, Literal) else values[v] for v in inner.outvars]
+        return _run_inlined(body_of(equation), given) if is_call else run_equation(equation, given)
+
+    return interpret(program, args, each)
 
 
 def _jit_forward(step: Step, args: Values) -> tuple[list[Any], Any]:

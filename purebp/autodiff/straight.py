@@ -8,11 +8,19 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.extend.core import Literal
 
 from purebp.autodiff.calls import INLINE, body_of
 from purebp.autodiff.flow import is_inexact
-from purebp.compat import closed, is_known, line_of_equation, run_equation, scan_counts, traced_from
+from purebp.autodiff.tape import as_written
+from purebp.compat import (
+    closed,
+    interpret,
+    is_known,
+    line_of_equation,
+    run_equation,
+    scan_counts,
+    traced_from,
+)
 from purebp.errors import ArgumentError, in_words
 
 Function = Callable[..., Any]
@@ -132,27 +140,18 @@ def one_number(line: Line) -> None:
 
 
 def _run(program: Any, args: Sequence[Any], way: Way) -> list[Any]:
-    body = closed(program)
-    inner = body.jaxpr
-    values = dict(zip([*inner.constvars, *inner.invars], [*body.consts, *args], strict=True))
-
-    def read(variable: Any) -> Any:
-        if not isinstance(variable, Literal):
-            return values[variable]
-        return jnp.asarray(variable.val, getattr(variable.aval, "dtype"))  # noqa: B009 - not in JAX's stubs
-
-    for equation in inner.eqns:
-        given = [read(v) for v in equation.invars]
+    def each(equation: Any, given: list[Any]) -> list[Any]:
+        arrays = [as_written(x, v) for x, v in zip(given, equation.invars, strict=True)]
         inside = way._replace(where=line_of_equation(equation) or way.where)
         name = equation.primitive.name
         if name in INLINE or name in CHECKPOINTS:
-            outs = _run(body_of(equation), given, inside)
-        elif name in PARTS:
-            outs = PARTS[name](equation.params, given, inside)
-        else:
-            outs = way.see(equation, given, inside.where)
-        values.update(zip(equation.outvars, outs, strict=True))
-    return [read(v) for v in inner.outvars]
+            return _run(body_of(equation), arrays, inside)
+        if name in PARTS:
+            return PARTS[name](equation.params, arrays, inside)
+        return way.see(equation, arrays, inside.where)
+
+    outs = closed(program).jaxpr.outvars
+    return [as_written(y, v) for y, v in zip(interpret(program, args, each), outs, strict=True)]
 
 
 def _scan(params: Any, given: list[Any], way: Way) -> list[Any]:

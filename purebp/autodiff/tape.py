@@ -91,10 +91,15 @@ def _as_array(constant: Any) -> Any:
 
 
 def _value(variable: Any, values: Mapping[Any, Any]) -> Any:
+    is_written = isinstance(variable, Literal)
+    return as_written(variable.val, variable) if is_written else values[variable]
+
+
+def as_written(x: Any, variable: Any) -> Any:
     """What a variable has; a number that is written into the program becomes an array."""
     if not isinstance(variable, Literal):
-        return values[variable]
-    return jnp.asarray(variable.val, getattr(variable.aval, "dtype"))  # noqa: B009 - not in JAX's stubs
+        return x
+    return jnp.asarray(x, getattr(variable.aval, "dtype"))  # noqa: B009 - not in JAX's stubs
 
 
 def run_backward(tape: Tape, bars: Sequence[Any]) -> list[Any]:

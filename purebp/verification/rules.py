@@ -12,9 +12,17 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
+from jax.extend.core import ClosedJaxpr, Jaxpr
 
-from purebp.compat import bind_again, closed, enable_x64, like_aval, scan_counts, traced_from
+from purebp.compat import (
+    bind_again,
+    closed,
+    enable_x64,
+    interpret,
+    like_aval,
+    scan_counts,
+    traced_from,
+)
 
 Function = Callable[..., Any]
 Change = Callable[[Any], Function | None]
@@ -80,17 +88,7 @@ def changed(function: Function, change: Change) -> Function:
 
 def run(jaxpr: ClosedJaxpr, args: Sequence[Any], change: Change) -> list[Any]:
     """The outputs of a program whose equations are run as `change` says."""
-    inner = jaxpr.jaxpr
-    known: dict[Any, Any] = dict(zip(inner.constvars, jaxpr.consts, strict=True))
-    known.update(zip(inner.invars, args, strict=True))
-
-    def read(variable: Any) -> Any:
-        return variable.val if isinstance(variable, Literal) else known[variable]
-
-    for equation in inner.eqns:
-        out = _step(equation, [read(variable) for variable in equation.invars], change)
-        known.update(zip(equation.outvars, out, strict=True))
-    return [read(variable) for variable in inner.outvars]
+    return interpret(jaxpr, args, lambda equation, given: _step(equation, given, change))
 
 
 def _step(equation: Any, args: list[Any], change: Change) -> list[Any]:
