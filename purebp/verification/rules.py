@@ -14,6 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
+from purebp.autodiff.calls import INLINE, body_of
+from purebp.autodiff.straight import CHECKPOINTS, CUSTOM
 from purebp.compat import (
     bind_again,
     closed,
@@ -28,11 +30,10 @@ Function = Callable[..., Any]
 Change = Callable[[Any], Function | None]
 """What to run in place of an equation; `None` to run it as it is."""
 
-RULES = {"custom_vjp_call", "custom_jvp_call"}
-CALLS = {"jit", "pjit", "closed_call", "core_call", "checkpoint", "remat", "remat2"}
+RULES = CUSTOM
+CALLS = INLINE | CHECKPOINTS
 KERNELS = "pallas_call"
 """Autodiff goes through no kernel: the rules in it make no difference."""
-BODIES = ("call_jaxpr", "jaxpr")
 
 
 class Rule(NamedTuple):
@@ -97,8 +98,7 @@ def _step(equation: Any, args: list[Any], change: Change) -> list[Any]:
         return list(instead(*args))
     primitive, params = equation.primitive, dict(equation.params)
     if primitive.name in CALLS:
-        body = next(params[key] for key in BODIES if key in params)
-        return run(closed(body), args, change)
+        return run(closed(body_of(equation)), args, change)
     if primitive.name not in (*RULES, KERNELS):
         params = {key: _changed_in(value, change) for key, value in params.items()}
     out = bind_again(primitive, args, params)
