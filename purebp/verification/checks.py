@@ -34,7 +34,7 @@ from purebp.verification.comparison import (
     unless_draws_differ,
     worst_of,
 )
-from purebp.verification.differences import slopes
+from purebp.verification.differences import closer, slopes
 from purebp.verification.discrete import (
     check_cotangents_are_zero,
     check_same_integers,
@@ -241,8 +241,9 @@ def check_finite_differences(probe: Probe, case: Case) -> Outcome:
     if not indices.size:
         return Outcome()
     magnitude = float(np.abs(found.y_bar) @ np.abs(found.truth.y) + size @ np.abs(x))
+    scalar = probe.scalar_forward(found.rest, found.y_bar)
     with enable_x64(True):
-        estimate = slopes(probe.scalar_forward(found.rest, found.y_bar), x, indices, magnitude)
+        estimate = slopes(scalar, x, indices, magnitude)
     slope = size[indices] + np.abs(estimate.values)
     seen = slope + np.abs(found.hand64.bars[indices])
     # A constant has no slope to compare its error bar with: there the size of f is the unit.
@@ -265,6 +266,15 @@ def check_finite_differences(probe: Probe, case: Case) -> Outcome:
     judge = partial(
         compare, "finite differences", "central differences, float64", case, probe.layout.place
     )
+    outcome = judge(got, expected, tolerance)
+    if outcome.failure is None:
+        return outcome
+    with enable_x64(True):
+        near = slopes(scalar, x, indices, magnitude, closer(estimate, got[indices], x[indices]))
+    hidden = ~(near.bars <= 0.1 * np.abs(got[indices]))
+    seen = np.abs(near.values - got[indices]) <= 3 * near.bars
+    unresolved = (near.steps < estimate.steps) & (hidden | seen)
+    tolerance[indices] = np.where(unresolved, np.inf, tolerance[indices])
     outcome = judge(got, expected, tolerance)
     if outcome.failure is None:
         return outcome

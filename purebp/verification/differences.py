@@ -20,24 +20,37 @@ Scalars = Callable[[np.ndarray], np.ndarray]
 
 
 class Slopes(NamedTuple):
-    """Estimated slopes, the error bar of each, and the slope of a change by f's own size."""
+    """Estimated slopes, the error bar of each, and the slope of a change by f's own size.
+
+    `steps` are the largest steps, and `moved` is the most that f changes by within each.
+    """
 
     values: np.ndarray
     bars: np.ndarray
     units: np.ndarray
+    steps: np.ndarray
+    moved: np.ndarray
 
 
-def slopes(f: Scalars, x: np.ndarray, indices: np.ndarray, magnitude: float) -> Slopes:
+def slopes(
+    f: Scalars,
+    x: np.ndarray,
+    indices: np.ndarray,
+    magnitude: float,
+    steps: np.ndarray | None = None,
+) -> Slopes:
     """The slope of f along each coordinate in `indices`; f takes a batch of points.
 
     `magnitude` bounds the terms that f adds up, and what f changes by when x changes relatively
-    by 1: both times the unit of rounding are its noise.
+    by 1: both times the unit of rounding are its noise. `steps` are the largest ones, a hundredth
+    of the size of x unless given.
     """
     finite = x[np.isfinite(x)]
     size = float(np.sqrt(np.mean(finite**2))) if finite.size else 0.0
     floor = 0.1 * (size or 1.0)  # nothing but zeros tells no scale
     scale = np.nan_to_num(np.maximum(np.abs(x[indices]), max(floor, 1e-6)), posinf=1.0)
-    ladder = FIRST * scale[:, None] / RATIO ** np.arange(STEPS)[None, :]
+    steps = FIRST * scale if steps is None else steps
+    ladder = steps[:, None] / RATIO ** np.arange(STEPS)[None, :]
     points = [x[None], _shifted(x, indices, ladder), _shifted(x, indices, -ladder)]
     values = f(np.concatenate(points))  # in one go: each number of points is compiled
     base, (plus, minus) = values[0], values[1:].reshape(2, *ladder.shape)
@@ -45,7 +58,21 @@ def slopes(f: Scalars, x: np.ndarray, indices: np.ndarray, magnitude: float) -> 
     down = x[indices][:, None] - ladder
     noise = 4 * EPS * (magnitude + abs(base)) / ladder
     best, error = estimated((plus, minus, base), ladder, up - down, noise)
-    return Slopes(best, error, magnitude / scale)
+    moved = np.abs(np.concatenate([plus, minus], axis=1) - base).max(axis=1)
+    return Slopes(best, error, magnitude / scale, steps, moved)
+
+
+def closer(found: Slopes, claimed: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Steps from x so small that f, by what it moved, could have a slope as steep as the claimed.
+
+    A function that turns many times within a step shows none of its slopes. The steps stay where
+    the claim is not ten times as steep as what was seen, and where f did not move; they are never
+    so small that x + step is rounded.
+    """
+    steep = (found.moved > 0) & (np.abs(claimed) * found.steps > 10 * found.moved)
+    wanted = 0.1 * found.moved / np.where(steep, np.abs(claimed), 1.0)
+    least = 16 * RATIO ** (STEPS - 1) * EPS * np.abs(x)
+    return np.where(steep, np.clip(wanted, least, found.steps), found.steps)
 
 
 def estimated(

@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -67,14 +67,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def all_jobs(chosen: Sequence[str], dtypes: Iterable[str]) -> Iterator[Job]:
-    """Every judge before every layer."""
+def all_jobs(chosen: Sequence[str], dtypes: Sequence[str]) -> Iterator[Job]:
+    """Every judge before every layer: first what is found, in each dtype, then the long alarms."""
     from reference.wrong_gradients import LAYERS  # noqa: PLC0415 - it imports JAX
 
     names = [x.name for x in LAYERS if not chosen or x.name in chosen or x.bug in chosen]
-    for dtype in dtypes:
-        for judge, which in itertools.product(JUDGES, ("wrong", "right")):
-            yield from (Job(judge, name, which, dtype) for name in names)
+    for which, dtype, judge in itertools.product(("wrong", "right"), dtypes, JUDGES):
+        yield from (Job(judge, name, which, dtype) for name in names)
 
 
 def known(path: Path) -> dict[str, dict[str, Any]]:

@@ -13,6 +13,7 @@ from purebp.verification.cases import COTANGENTS, PATTERNS, Case, Variant, varia
 from purebp.verification.checks import CHECKS
 from purebp.verification.probe import Probe
 from purebp.verification.target import make_target
+from reference.wrong_gradients import LAYERS
 
 CALLS = {"n": 0}
 
@@ -320,6 +321,23 @@ def test_differences_that_are_all_zero_decide(pattern):
         outcome = CHECKS["finite differences"](probe, Case(probe.variant, pattern, "normal", 1))
         assert outcome.failure is None
         assert bool(outcome.inconclusive) != decided
+
+
+def test_differences_of_a_function_that_turns_within_a_step_are_no_slopes():
+    """h = h + w sin(h), five times, at numbers of a thousand: a slope of 1e14, of no digit."""
+    layer = next(layer for layer in LAYERS if layer.name == "bounded_loop")
+    example = layer.example(np.random.default_rng(0))
+    probe = Probe(made := make_target(layer.right, examples=example), variants(made)[0])
+    case = Case(probe.variant, "large", "normal", 7009)
+    assert CHECKS["finite differences"](probe, case).failure is None
+
+
+def test_a_slope_that_is_much_too_steep_is_seen_by_differences():
+    def steep_bwd(x, g):
+        return (1e10 * jnp.cos(x) * g,)
+
+    layer = make_custom_vjp(jnp.sin, lambda x: (jnp.sin(x), x), steep_bwd)
+    assert run("finite differences", layer, shapes="n").failure is not None
 
 
 def test_the_failure_names_argument_element_and_numbers():

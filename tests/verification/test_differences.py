@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from purebp.verification.differences import slopes
+from purebp.verification.differences import closer, slopes
 
 SMOOTH = {
     "exp": (np.exp, np.exp),
@@ -50,3 +50,20 @@ def test_each_coordinate_is_moved_alone():
     x = np.array([1.0, 2.0, 3.0])
     found = slopes(lambda p: p[:, 0] * p[:, 1] ** 2 + p[:, 2], x, np.array([0, 1]), 10.0)
     np.testing.assert_allclose(found.values, [4.0, 4.0], rtol=1e-9)
+
+
+def test_smaller_steps_show_the_slope_of_a_function_that_turns_within_the_larger_ones():
+    f, x, indices = lambda p: np.sin(1e6 * p[:, 0]), np.array([0.7]), np.array([0])
+    right = 1e6 * np.cos(0.7e6)
+    far = slopes(f, x, indices, 1.0)
+    near = slopes(f, x, indices, 1.0, closer(far, np.array([right]), x))
+    assert abs(far.values[0] - right) > 0.1 * abs(right)
+    assert abs(near.values[0] - right) <= 3 * near.bars[0] <= 1e-4 * abs(right)
+
+
+@pytest.mark.parametrize("claimed", [0.0, 1.0, 3.0])
+def test_steps_stay_where_they_show_what_is_claimed_or_where_nothing_moves(claimed):
+    x, indices = np.array([1.0]), np.array([0])
+    for f in (lambda p: 2 * p[:, 0], lambda p: 0 * p[:, 0]):
+        far = slopes(f, x, indices, 1.0)
+        np.testing.assert_array_equal(closer(far, np.array([claimed]), x), far.steps)
