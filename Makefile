@@ -21,7 +21,7 @@ LOCK := constraints/py$(VERSION).txt
 LOCKED := $(VENV)/.locked-py$(VERSION)
 READY := $(VENV)/.ready-py$(VERSION)
 
-.PHONY: help .venv verify test bench proof mutants survey lint constraints clean check-python
+.PHONY: help .venv verify test bench proof mutants survey costs lint constraints clean check-python
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -45,6 +45,9 @@ mutants: $(READY) ## set up, then verify every backward pass with a planted mist
 
 survey: $(READY) ## set up, then set purebp.grad against jax.grad on the public functions of JAX
 	$(BIN)/python -m reference.survey $(ARGS)
+
+costs: $(READY) ## set up, then weigh and time purebp.grad against jax.grad on whole programs
+	$(BIN)/python -m reference.costs $(ARGS)
 
 lint: $(READY) ## set up, then style, formatting, types and the import contract
 	@status=0; \

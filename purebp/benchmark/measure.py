@@ -199,17 +199,20 @@ def median_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[
     return ordered[low], ordered[n - 1 - low]
 
 
-def _ratio(times: Mapping[str, Sequence[float]], other: str) -> Ratio | None:
-    if other not in times:
-        return None
-    ratios = [a / b for a, b in zip(times["hand"], times[other], strict=True)]
+def ratio_of(hand: Sequence[float], other: Sequence[float]) -> Ratio:
+    """The ratio of paired times."""
+    ratios = [a / b for a, b in zip(hand, other, strict=True)]
     return Ratio(
         statistics.median(ratios),
         *median_interval(ratios),
         len(ratios),
-        statistics.median(times["hand"]),
-        statistics.median(times[other]),
+        statistics.median(hand),
+        statistics.median(other),
     )
+
+
+def _ratio(times: Mapping[str, Sequence[float]], other: str) -> Ratio | None:
+    return ratio_of(times["hand"], times[other]) if other in times else None
 
 
 def _seconds(run: Callable[[], Any], repeats: int) -> float:

@@ -3,11 +3,14 @@
 Each pullback is the chain rule at one node: the upstream gradient times the local one.
 """
 
+from typing import cast
+
 import jax.numpy as jnp
 from jaxtyping import Array, Inexact
 
-from purebp.gate import Gate
+from purebp.gate import Gate, unbroadcast
 from purebp.op import NONZERO, POSITIVE
+from purebp.residuals import spec_of
 
 
 def add_definition(x: Inexact[Array, "*#s"], y: Inexact[Array, "*#s"]) -> Inexact[Array, "*s"]:
@@ -86,7 +89,9 @@ def div_definition(x: Inexact[Array, "*#s"], y: Inexact[Array, "*#s"]) -> Inexac
     """z = x / y.
 
     Maths: z = x / y; x_bar = z_bar / y, y_bar = -(z_bar / y) (x / y).
-    Shapes: x, y broadcast to z; each cotangent is summed over its broadcast axes.
+    Shapes: x, y broadcast to z; each cotangent is summed over its broadcast axes. Where y is
+        smaller than z, z_bar x is summed first and divided after: a pass over z less. (Not in
+        float16, which has no room for z_bar x.)
     Residuals: x and y. x / y is computed again: x and y are usually alive anyway, z is not.
     Kinks: the pole at y = 0 gives inf or nan, as in JAX.
     Raises: ShapeError if the shapes do not broadcast, DtypeError for integers.
@@ -100,6 +105,8 @@ def div_x_bar(z_bar: Array, y: Array) -> Array:
 
 
 def div_y_bar(z_bar: Array, x: Array, y: Array) -> Array:
+    if y.size < z_bar.size and z_bar.dtype != jnp.float16:
+        return -cast(Array, unbroadcast(z_bar * x, spec_of(y))) / y / y
     return -(z_bar / y) * (x / y)
 
 

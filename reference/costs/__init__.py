@@ -1,0 +1,1 @@
+"""What purebp.grad costs beside jax.grad on whole programs, as XLA compiles them."""

@@ -1,0 +1,73 @@
+"""What purebp.grad costs beside jax.grad on whole programs: `make costs`."""
+
+import argparse
+import json
+import math
+import statistics
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from reference.costs.measure import Found, measure
+from reference.costs.programs import LARGE, PROGRAMS, SMALL
+
+BOUNDS = {"flops": 1.01, "temporary": 1.05, "compile": 1.1, "time": 1.05}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure all programs, or those with a word in their name; print the ratios."""
+    parser = argparse.ArgumentParser(prog="python -m reference.costs", description=__doc__)
+    parser.add_argument("words", nargs="*", help="only programs with one of these in their name")
+    parser.add_argument("--pairs", type=int, default=30, help="0: no clock")
+    parser.add_argument("--compiles", type=int, default=5, help="how often each is compiled")
+    parser.add_argument("--small", action="store_true", help="at a size for trying out")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    args = parser.parse_args(argv)
+    sizes = SMALL if args.small else LARGE
+    chosen = [
+        name
+        for name in PROGRAMS
+        if not args.words or any(word.lower() in name.lower() for word in args.words)
+    ]
+    console = Console(stderr=True)
+    found = [
+        measure(name, *PROGRAMS[name](sizes), args.pairs, args.compiles)
+        for name in track(chosen, "measuring", console=console)
+    ]
+    print_table(found)
+    if args.json:
+        args.json.write_text(json.dumps([each.to_dict() for each in found], indent=1) + "\n")
+    return 0
+
+
+def print_table(found: Sequence[Found]) -> None:
+    """A line for each program; what is above its bound is marked."""
+    table = Table(title=f"purebp.grad / jax.grad, JAX {jax.__version__}")
+    table.add_column("program")
+    for name in ("flops", "temporary", "trace + compile", "time", "95%"):
+        table.add_column(name, justify="right")
+    for each in found:
+        interval = "-" if each.time is None else f"{each.time.low:.2f} to {each.time.high:.2f}"
+        cells = [_cell(each.ratios.get(name), bound) for name, bound in BOUNDS.items()]
+        table.add_row(each.name, *cells, interval)
+    timed = [each.time.median for each in found if each.time is not None]
+    console = Console()
+    console.print(table)
+    if timed:
+        mean = math.exp(statistics.fmean(map(math.log, timed)))
+        console.print(f"time, geometric mean of {len(timed)}: {mean:.3f}", highlight=False)
+
+
+def _cell(ratio: float | None, bound: float) -> str:
+    if ratio is None:
+        return "-"
+    return f"{ratio:.3f}" + (" !" if ratio > bound else "")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

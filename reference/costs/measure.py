@@ -1,0 +1,103 @@
+"""One program's gradient by purebp.grad and by jax.grad: cost, memory, compilation, clock."""
+
+import statistics
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+import purebp
+from purebp.benchmark.measure import Ratio, interleave, ratio_of
+from purebp.errors import VerificationError
+
+NEAR = 1e-3
+
+
+class Compiled(NamedTuple):
+    """A compiled gradient and what it costs."""
+
+    run: Callable[..., Any]
+    flops: float
+    temporary: int
+
+
+class Found(NamedTuple):
+    """Figures of one program: purebp.grad / jax.grad, and both as they are."""
+
+    name: str
+    hand: dict[str, float]
+    other: dict[str, float]
+    time: Ratio | None
+
+    @property
+    def ratios(self) -> dict[str, float | None]:
+        """By what `BOUNDS` names; `None` where it was not measured."""
+        found = {name: _over(self.hand[name], self.other[name]) for name in self.hand}
+        return {**found, "time": self.time and self.time.median}
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        clock = self.time and self.time._asdict()
+        return {"name": self.name, "purebp": self.hand, "jax": self.other, "time": clock}
+
+
+def measure(
+    name: str, loss: Callable[..., Any], args: tuple[Any, ...], pairs: int, compiles: int
+) -> Found:
+    """Compile both, see that they agree, compare them. `pairs=0` leaves out the clock."""
+    makers = {"hand": purebp.value_and_grad, "other": jax.value_and_grad}
+    programs = {key: _compiled(make(loss), args) for key, make in makers.items()}
+    _must_agree(name, *(each.run(*args) for each in programs.values()))
+    seconds: dict[str, list[float]] = {key: [] for key in makers}
+    for _ in range(compiles):
+        for key, make in makers.items():
+            seconds[key].append(_seconds_to_compile(make(loss), args))
+    figures = {
+        key: {
+            "flops": each.flops,
+            "temporary": float(each.temporary),
+            **({"compile": statistics.median(seconds[key])} if compiles else {}),
+        }
+        for key, each in programs.items()
+    }
+    clock = None
+    if pairs:
+        runs = {key: partial(_run, each.run, args) for key, each in programs.items()}
+        times = interleave(runs, pairs)
+        clock = ratio_of(times["hand"], times["other"])
+    return Found(name, figures["hand"], figures["other"], clock)
+
+
+def _compiled(function: Callable[..., Any], args: tuple[Any, ...]) -> Compiled:
+    run = jax.jit(function).lower(*args).compile()
+    cost: Any = run.cost_analysis() or {}
+    memory: Any = run.memory_analysis()
+    temporary = int(getattr(memory, "temp_size_in_bytes", 0))
+    return Compiled(run, float(cost.get("flops", 0)), temporary)
+
+
+def _seconds_to_compile(function: Callable[..., Any], args: tuple[Any, ...]) -> float:
+    jax.clear_caches()
+    start = time.perf_counter()
+    jax.jit(function).lower(*args).compile()
+    return time.perf_counter() - start
+
+
+def _run(program: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    jax.block_until_ready(program(*args))
+
+
+def _must_agree(name: str, hand: Any, other: Any) -> None:
+    for a, b in zip(jax.tree.leaves(hand), jax.tree.leaves(other), strict=True):
+        error, size = float(jnp.linalg.norm(a - b)), float(jnp.linalg.norm(b))
+        if not error <= NEAR * size + 1e-6:
+            raise VerificationError(f"{name}: a gradient of norm {size:.3g} differs by {error:.3g}")
+
+
+def _over(one: float, other: float) -> float | None:
+    if other:
+        return one / other
+    return None if one else 1.0
