@@ -1,7 +1,8 @@
 """The rule of `scan`: a loop that runs back, over what the loop forward left behind.
 
 Only what the backward body uses is stacked: not the constants of the loop, nor what depends on
-them alone, nor the inputs, which are there anyway, nor what is cheap to compute again.
+them alone, nor the inputs, which are there anyway, nor what is cheap to compute again. Products
+that are only added up wait until after the loop.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,6 +14,7 @@ from jax import lax
 from purebp.autodiff.flow import flow_of
 from purebp.autodiff.rule import Rule, Step, Values, arrived
 from purebp.autodiff.split import Split, evaluate, split, variables_of
+from purebp.autodiff.sums import Sums, sums_of
 from purebp.compat import closed, scan_counts
 
 
@@ -20,7 +22,8 @@ class Loop(NamedTuple):
     """A scan: how many operands are constants and are carried, and its body in two parts.
 
     `arriving`: at which outputs of the body a cotangent may arrive. `fixed`: the residuals that are
-    the same at every step; `stacked`: those that are not.
+    the same at every step; `stacked`: those that are not. `sums`: the backward part, and what of
+    it waits until after the loop.
     """
 
     constants: int
@@ -29,6 +32,7 @@ class Loop(NamedTuple):
     parts: Split
     fixed: list[Any]
     stacked: list[Any]
+    sums: Sums
 
     def parted(self, operands: Sequence[Any]) -> tuple[list[Any], list[Any], list[Any]]:
         """The constants, what is carried, and what is gone through."""
@@ -77,29 +81,41 @@ def _backward(step: Step, kept: Kept, bars: Values) -> Values:
         **_by(const_vars, kept.consts),
         **_by(loop.fixed, kept.fixed),
     }
-    wanted = [v for v in (*of_consts, *_chosen(of_carry, moving), *of_xs) if v is not None]
+    sums = loop.sums
+    rows = _by([*x_vars, *loop.stacked], [*kept.xs, *kept.stacked])
+    rows |= _by(loop.parts.bars[count:], arriving[count:])
+    added = [v for v in of_consts if v is not None and not sums.wait_for(v)]
+    factors = [v for v in sums.factors if v not in rows]
+    handed = [v for v in (*_chosen(of_carry, moving), *of_xs) if v is not None]
+    wanted = [*added, *handed, *factors]
 
     def body(carry: Any, each: Any) -> tuple[Any, Any]:
-        sums, carried_bars = carry
+        totals, carried_bars = carry
         xs, stacked, y_bars = each
         values = {**around, **_by(x_vars, xs), **_by(loop.stacked, stacked)}
         values |= _by(loop.parts.bars, [*carried_bars, *y_bars])
-        found = iter(evaluate(loop.parts.backward, values, wanted))
-        added = [total + next(found) for total in sums]
+        found = iter(evaluate(sums.within, values, wanted))
+        more = [total + next(found) for total in totals]
         before = [
             jnp.zeros_like(bar) if v is None else next(found)
             for v, bar in zip(_chosen(of_carry, moving), carried_bars, strict=True)
         ]
-        return (added, before), list(found)
+        return (more, before), list(found)
 
-    zeros = [_zeros(v) for v in of_consts if v is not None]
+    zeros = [_zeros(v) for v in added]
     back = _how(params, reverse=not params["reverse"])
     start = (zeros, arriving[:count])
-    (sums, first), found = lax.scan(body, start, (kept.xs, kept.stacked, arriving[count:]), **back)
+    (totals, first), found = lax.scan(
+        body, start, (kept.xs, kept.stacked, arriving[count:]), **back
+    )
+    late = [v for v in of_consts if sums.wait_for(v)]
+    ends = len(found) - len(factors)
+    after = iter(sums.totals({**rows, **_by(factors, found[ends:])}, late))
+    within = iter(totals)
     return [
-        *_filled(of_consts, sums),
+        *(None if v is None else next(after if sums.wait_for(v) else within) for v in of_consts),
         *_put(first, moving),
-        *_filled(of_xs, found),
+        *_filled(of_xs, found[:ends]),
     ]
 
 
@@ -131,7 +147,15 @@ def _loop_of(step: Step) -> Loop:
     same = {v for equation in _early(parts.forward, before) for v in equation.outvars}
     fixed = [v for v in parts.residuals if v in same]
     stacked = [v for v in parts.residuals if v not in same]
-    return Loop(constants, carried, tuple(arriving), parts, fixed, stacked)
+    count = sum(arriving[:carried])
+    sums = sums_of(
+        parts.backward,
+        parts.bars_of_inputs[:constants],
+        parts.bars_of_inputs[constants:],
+        {*stacked, *parts.inputs[end:], *parts.bars[count:]},
+        set(parts.bars[:count]),
+    )
+    return Loop(constants, carried, tuple(arriving), parts, fixed, stacked, sums)
 
 
 def _or_none(variables: Sequence[Any]) -> list[Any]:

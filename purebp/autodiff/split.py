@@ -2,22 +2,27 @@
 
 Both are traced as one program, from the inputs and the cotangents of the outputs; whatever depends
 on a cotangent is the backward part. The residuals are the values of the forward part that it uses.
-What is cheap to compute again from others is computed again.
+What is computed twice is computed once; what is cheap to compute again from others is computed
+again.
 """
 
 import math
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 from jax.extend.core import Literal
 
+from purebp.autodiff.keep import fewest_bytes
 from purebp.autodiff.tape import run_backward, run_forward
 from purebp.compat import closed, like_aval, run_equation
 
 CHEAP = {
     *("broadcast_in_dim", "reshape", "squeeze", "transpose", "convert_element_type", "iota"),
-    *("neg", "add", "sub", "mul", "square", "max", "min", "select_n", "abs", "sign"),
+    *("slice", "dynamic_slice", "rev", "split"),
+    *("neg", "add", "sub", "mul", "square", "integer_pow", "max", "min", "select_n", "abs", "sign"),
     *("eq", "ne", "lt", "le", "gt", "ge", "and", "or", "not", "xor", "stop_gradient", "copy"),
 }
 """Primitives that are computed again rather than kept: a pass over memory costs as much."""
@@ -62,10 +67,11 @@ def split(
     traced = jax.make_jaxpr(both)(shapes, cotangents)
     jaxpr, count = traced.jaxpr, len(shapes)
     inputs, bars = jaxpr.invars[:count], jaxpr.invars[count:]
-    outputs, rest = jaxpr.outvars[: len(inner.outvars)], iter(jaxpr.outvars[len(inner.outvars) :])
+    equations, outvars = _without_repeats(jaxpr)
+    outputs, rest = outvars[: len(inner.outvars)], iter(outvars[len(inner.outvars) :])
     late = set(bars)
     forward, backward = list[Any](), list[Any]()
-    for equation in jaxpr.eqns:
+    for equation in equations:
         is_late = any(v in late for v in variables_of(equation))
         (backward if is_late else forward).append(equation)
         late.update(equation.outvars if is_late else ())
@@ -76,26 +82,59 @@ def split(
     return _with_residuals(parts, late, available)
 
 
+def _without_repeats(jaxpr: Any) -> tuple[list[Any], list[Any]]:
+    """The equations and outputs of a program that computes nothing twice."""
+    first, same = dict[Any, list[Any]](), dict[Any, Any]()
+    equations = list[Any]()
+
+    def new(operand: Any) -> Any:
+        return operand if isinstance(operand, Literal) else same.get(operand, operand)
+
+    for written in jaxpr.eqns:
+        equation = written.replace(invars=[new(v) for v in written.invars])
+        key = _what_it_computes(equation)
+        if key is not None and key in first:
+            same.update(zip(equation.outvars, first[key], strict=True))
+            continue
+        equations.append(equation)
+        if key is not None:
+            first[key] = equation.outvars
+    return equations, [new(v) for v in jaxpr.outvars]
+
+
+def _what_it_computes(equation: Any) -> Any:
+    """Equal for equations with the same outputs; `None` where that cannot be told."""
+    operands = [
+        (str(v.aval), np.asarray(v.val).tobytes()) if isinstance(v, Literal) else v
+        for v in equation.invars
+    ]
+    key = (equation.primitive, *operands, *sorted(equation.params.items(), key=itemgetter(0)))
+    try:
+        hash(key)
+    except TypeError:
+        return None
+    return None if equation.effects else key
+
+
 def _with_residuals(parts: Split, late: set[Any], available: set[Any]) -> Split:
     """Choose what is kept, and put what is cheap in front of the backward part."""
     made = {v: equation for equation in parts.forward for v in equation.outvars}
     used = [v for equation in parts.backward for v in variables_of(equation)]
     used += [v for v in parts.bars_of_inputs if v is not None and not isinstance(v, Literal)]
-    kept = dict.fromkeys(v for v in used if v not in late and v not in available)
-    again = set[int]()
+    early = {*parts.inputs, *made} - available
+    needed = [v for v in dict.fromkeys(used) if v in early and v not in late]
+    again = {
+        v: [each for each in variables_of(equation) if each in early]
+        for v, equation in made.items()
+        if equation.primitive.name in CHEAP
+    }
+    kept = fewest_bytes(needed, again, bytes_of)
+    missing, front = set(needed) - set(kept), list[Any]()
     for equation in reversed(parts.forward):
-        outs = [v for v in equation.outvars if v in kept]
-        if not outs or equation.primitive.name not in CHEAP:
-            continue
-        missing = {v for v in variables_of(equation) if v not in available and v not in kept}
-        if sum(map(_bytes, missing)) <= sum(map(_bytes, outs)):
-            for variable in outs:
-                del kept[variable]
-            kept.update(dict.fromkeys(missing))
-            again.add(id(equation))
-    kept = dict.fromkeys(v for v in kept if v in made or v in parts.inputs)
-    front = [equation for equation in parts.forward if id(equation) in again]
-    return parts._replace(backward=[*front, *parts.backward], residuals=list(kept))
+        if any(v in missing for v in equation.outvars):
+            front.append(equation)
+            missing.update(v for v in variables_of(equation) if v in early and v not in kept)
+    return parts._replace(backward=[*reversed(front), *parts.backward], residuals=kept)
 
 
 def variables_of(equation: Any) -> list[Any]:
@@ -103,7 +142,8 @@ def variables_of(equation: Any) -> list[Any]:
     return [v for v in equation.invars if not isinstance(v, Literal)]
 
 
-def _bytes(variable: Any) -> int:
+def bytes_of(variable: Any) -> int:
+    """The size of an array."""
     return math.prod(variable.aval.shape) * getattr(variable.aval.dtype, "itemsize", 8)
 
 

@@ -14,7 +14,7 @@ from rich.progress import track
 from rich.table import Table
 
 from reference.costs.measure import Found, measure
-from reference.costs.programs import LARGE, PROGRAMS, SMALL
+from reference.costs.programs import FEW, LARGE, PROGRAMS, SMALL
 
 BOUNDS = {"flops": 1.01, "temporary": 1.05, "compile": 1.1, "time": 1.05}
 
@@ -36,7 +36,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     ]
     console = Console(stderr=True)
     found = [
-        measure(name, *PROGRAMS[name](sizes), args.pairs, args.compiles)
+        measure(
+            name,
+            PROGRAMS[name](sizes),
+            PROGRAMS[name](sizes._replace(length=FEW)),
+            args.pairs,
+            args.compiles,
+        )
         for name in track(chosen, "measuring", console=console)
     ]
     print_table(found)

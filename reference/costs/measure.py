@@ -1,19 +1,28 @@
-"""One program's gradient by purebp.grad and by jax.grad: cost, memory, compilation, clock."""
+"""One program's gradient by purebp.grad and by jax.grad: cost, memory, compilation, clock.
+
+XLA counts the flops of a loop's body once, whatever the number of turns. The flops of a program
+with loops are those of a short version of it whose loops are unrolled. (A `while` cannot be: of
+odeint's solver it is one turn.)
+"""
 
 import statistics
 import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 import purebp
 from purebp.benchmark.measure import Ratio, interleave, ratio_of
 from purebp.errors import VerificationError
 
 NEAR = 1e-3
+Program = tuple[Callable[..., Any], tuple[Any, ...]]
+"""A loss and its arguments."""
 
 
 class Compiled(NamedTuple):
@@ -22,6 +31,7 @@ class Compiled(NamedTuple):
     run: Callable[..., Any]
     flops: float
     temporary: int
+    loops: bool
 
 
 class Found(NamedTuple):
@@ -44,28 +54,34 @@ class Found(NamedTuple):
         return {"name": self.name, "purebp": self.hand, "jax": self.other, "time": clock}
 
 
-def measure(
-    name: str, loss: Callable[..., Any], args: tuple[Any, ...], pairs: int, compiles: int
-) -> Found:
-    """Compile both, see that they agree, compare them. `pairs=0` leaves out the clock."""
+def measure(name: str, program: Program, short: Program, pairs: int, compiles: int) -> Found:
+    """Compile both, see that they agree, compare them. `pairs=0` leaves out the clock.
+
+    `short` is the same program with few steps, for its flops.
+    """
+    loss, args = program
     makers = {"hand": purebp.value_and_grad, "other": jax.value_and_grad}
-    programs = {key: _compiled(make(loss), args) for key, make in makers.items()}
-    _must_agree(name, *(each.run(*args) for each in programs.values()))
+    compiled = {key: _compiled(make(loss), args) for key, make in makers.items()}
+    _must_agree(name, *(each.run(*args) for each in compiled.values()))
+    flops = {key: each.flops for key, each in compiled.items()}
+    if any(each.loops for each in compiled.values()):
+        with mock.patch.object(lax, "scan", partial(_unrolled, lax.scan)):
+            flops = {key: _compiled(make(short[0]), short[1]).flops for key, make in makers.items()}
     seconds: dict[str, list[float]] = {key: [] for key in makers}
     for _ in range(compiles):
         for key, make in makers.items():
             seconds[key].append(_seconds_to_compile(make(loss), args))
     figures = {
         key: {
-            "flops": each.flops,
+            "flops": flops[key],
             "temporary": float(each.temporary),
             **({"compile": statistics.median(seconds[key])} if compiles else {}),
         }
-        for key, each in programs.items()
+        for key, each in compiled.items()
     }
     clock = None
     if pairs:
-        runs = {key: partial(_run, each.run, args) for key, each in programs.items()}
+        runs = {key: partial(_run, each.run, args) for key, each in compiled.items()}
         times = interleave(runs, pairs)
         clock = ratio_of(times["hand"], times["other"])
     return Found(name, figures["hand"], figures["other"], clock)
@@ -76,7 +92,11 @@ def _compiled(function: Callable[..., Any], args: tuple[Any, ...]) -> Compiled:
     cost: Any = run.cost_analysis() or {}
     memory: Any = run.memory_analysis()
     temporary = int(getattr(memory, "temp_size_in_bytes", 0))
-    return Compiled(run, float(cost.get("flops", 0)), temporary)
+    return Compiled(run, float(cost.get("flops", 0)), temporary, " while(" in (run.as_text() or ""))
+
+
+def _unrolled(scan: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    return scan(*args, **{**options, "unroll": True})
 
 
 def _seconds_to_compile(function: Callable[..., Any], args: tuple[Any, ...]) -> float:

@@ -31,6 +31,8 @@ class Sizes(NamedTuple):
 
 LARGE = Sizes(batch=8, length=128, width=256, layers=4, image=64, stages=(3, 4, 6, 3))
 SMALL = Sizes(batch=2, length=16, width=32, layers=2, image=32, stages=(1, 1))
+FEW = 6
+"""Steps of a program whose loops are unrolled to count its flops."""
 TOKENS = 512
 HEADS = 4
 
