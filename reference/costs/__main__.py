@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from purebp.benchmark.report import environment
 from reference.costs.measure import Found, measure
 from reference.costs.programs import FEW, LARGE, PROGRAMS, SMALL
 
@@ -47,7 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     ]
     print_table(found)
     if args.json:
-        args.json.write_text(json.dumps([each.to_dict() for each in found], indent=1) + "\n")
+        data = {"environment": environment(), "rows": [each.to_dict() for each in found]}
+        args.json.write_text(json.dumps(data, indent=1) + "\n")
     return 0
 
 
