@@ -12,6 +12,7 @@ from jax import lax
 from jax.core import Tracer
 from jax.extend import source_info_util
 from jax.extend.core import ClosedJaxpr, Literal
+from jax.extend.core.primitives import convert_element_type_p
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 enable_x64 = jax.enable_x64
@@ -42,14 +43,69 @@ def unify_varying(args: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def zeros_varying_as(x: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     """Zeros to start a loop's sum with, which varies over the mesh axes that x varies over."""
-    zeros, axes = jnp.zeros(shape, x.dtype), _varying_axes(x)
-    return cast(jax.Array, lax.pcast(zeros, tuple(sorted(axes)), to="varying")) if axes else zeros
+    return cast(jax.Array, vary_over(jnp.zeros(shape, x.dtype), sorted(_varying_axes(x))))
+
+
+def vary_over(x: Any, axes: Sequence[str]) -> Any:
+    """The same value as one that may vary over these axes of the mesh."""
+    more = tuple(name for name in axes if name not in _varying_axes(x))
+    return lax.pcast(x, more, to="varying") if more else x
+
+
+def varying_axes(aval: Any) -> frozenset[str]:
+    """The axes of the mesh over which a value of this type varies, inside `jax.shard_map`."""
+    manual = getattr(aval, "manual_axis_type", None)
+    if manual is None:  # the first JAX 0.10 had vma; a key or a token has neither
+        return frozenset(getattr(aval, "vma", ()))
+    return frozenset(manual.varying)
+
+
+def vary_as(aval: Any, x: Any) -> Any:
+    """The same value as one that may vary as values of this type do."""
+    return vary_over(x, sorted(varying_axes(aval)))
+
+
+def zeros_of(aval: Any) -> Any:
+    """Zeros of a type: shape, dtype, sharding, and the axes of the mesh over which it varies."""
+    return vary_as(aval, jnp.zeros(aval.shape, aval.dtype, out_sharding=sharding_of(aval)))
+
+
+def in_place(aval: Any, x: Any) -> Any:
+    """The same array where values of this type are: on a mesh, as it says there."""
+    sharding = getattr(aval, "sharding", None)
+    if sharding is None or sharding.mesh.empty:
+        return x
+    wanted = sharding_of(aval)
+    if wanted is not None and jax.typeof(x).sharding != wanted:
+        x = reshard(x, wanted)
+    return vary_as(aval, x)
+
+
+def as_weak(x: jax.Array) -> jax.Array:
+    """The same array with the weak type of a number of Python."""
+    return cast(
+        jax.Array,
+        convert_element_type_p.bind(x, new_dtype=x.dtype, weak_type=True, sharding=None),
+    )
+
+
+def wait_for(cotangents: list[Any], values: Any) -> tuple[list[Any], Any]:
+    """Both as they are, the values once the cotangents are there.
+
+    What one barrier lets through varies over the same axes of the mesh: a barrier for each kind.
+    """
+    leaves, tree = jax.tree.flatten((cotangents, values))
+    kinds = [_varying_axes(leaf) for leaf in leaves]
+    for kind in dict.fromkeys(kinds):
+        places = [place for place, each in enumerate(kinds) if each == kind]
+        through = lax.optimization_barrier([leaves[place] for place in places])
+        for place, leaf in zip(places, through, strict=True):
+            leaves[place] = leaf
+    return cast(tuple[list[Any], Any], jax.tree.unflatten(tree, leaves))
 
 
 def _varying_axes(leaf: object) -> frozenset[str]:
-    kind = jax.typeof(leaf)
-    manual = getattr(kind, "manual_axis_type", None)
-    return frozenset(kind.vma if manual is None else manual.varying)  # the first JAX 0.10 had vma
+    return varying_axes(jax.typeof(leaf))
 
 
 def explicit_sharding(x: object) -> Any:
@@ -58,8 +114,22 @@ def explicit_sharding(x: object) -> Any:
     A cotangent must have the type of its argument. Where a product sums over a sharded axis, or
     an array is made anew, JAX has to be told: pass this as `out_sharding`.
     """
-    sharding = jax.typeof(x).sharding
-    return sharding if AxisType.Explicit in sharding.mesh.axis_types else None
+    return sharding_of(jax.typeof(x))
+
+
+def sharding_of(aval: Any) -> Any:
+    """The sharding that is part of a type, on a mesh with Explicit axes; else None."""
+    sharding = getattr(aval, "sharding", None)
+    is_part = sharding is not None and AxisType.Explicit in sharding.mesh.axis_types
+    return sharding if is_part else None
+
+
+def with_axes(sharding: Any, order: Sequence[int]) -> Any:
+    """The sharding of an array after a transposition; None for None."""
+    if sharding is None:
+        return None
+    axes = [*sharding.spec, *([None] * len(order))]
+    return NamedSharding(sharding.mesh, PartitionSpec(*(axes[k] for k in order)))
 
 
 def is_custom_rule(target: object) -> bool:
@@ -104,7 +174,10 @@ def bind_again(primitive: Any, args: list[Any], params: dict[str, Any]) -> Any:
 
 def like_aval(aval: Any) -> jax.ShapeDtypeStruct:
     """The shape and dtype of a variable of a jaxpr, to trace with."""
-    return jax.ShapeDtypeStruct(aval.shape, aval.dtype, weak_type=aval.weak_type)
+    more: dict[str, Any] = {"sharding": sharding_of(aval)}
+    if varying_axes(aval):
+        more = {"sharding": aval.sharding, "manual_axis_type": aval.manual_axis_type}
+    return jax.ShapeDtypeStruct(aval.shape, aval.dtype, weak_type=aval.weak_type, **more)
 
 
 def run_equation(equation: Any, args: Sequence[Any]) -> list[Any]:

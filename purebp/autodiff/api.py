@@ -12,6 +12,7 @@ from purebp.autodiff.flow import is_inexact
 from purebp.autodiff.rule import Rule
 from purebp.autodiff.table import OPENED, RULES
 from purebp.autodiff.tape import run_backward, run_forward
+from purebp.compat import as_weak, zeros_of
 from purebp.errors import ArgumentError, DtypeError, OptionError, ShapeError, in_words
 
 Function = Callable[..., Any]
@@ -253,7 +254,9 @@ def _filled(bar: Any, leaf: Any) -> Any:
     """The cotangent of a leaf: zeros where it does not matter, float0 where there is none."""
     if not is_inexact(leaf):
         return np.zeros(np.shape(leaf), jax.dtypes.float0)
-    return jnp.zeros(jnp.shape(leaf), jnp.result_type(leaf)) if bar is None else bar
+    aval = jax.typeof(leaf)
+    bar = zeros_of(aval) if bar is None else bar
+    return as_weak(bar) if aval.weak_type else bar
 
 
 def _cotangents_of(y: Any, y_bar: Any) -> list[Any]:

@@ -1,6 +1,6 @@
 """The rule of `cond` and `switch`: back through the branch that was taken.
 
-The branches leave their residuals in common slots, by shape and dtype.
+The branches leave their residuals in common slots, by type.
 """
 
 from collections import Counter
@@ -8,14 +8,20 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 from jax import lax
 
 from purebp.autodiff.rule import Rule, Step, Values, arrived
 from purebp.autodiff.split import Split, evaluate, split
+from purebp.compat import in_place, sharding_of, varying_axes, zeros_of
 
-Slot = tuple[tuple[int, ...], Any]
-"""A shape and a dtype."""
+
+class Slot(NamedTuple):
+    """A type: shape, dtype, the axes of the mesh over which it varies, explicit sharding."""
+
+    shape: tuple[int, ...]
+    dtype: Any
+    vma: frozenset[str]
+    sharding: Any
 
 
 class Taken(NamedTuple):
@@ -46,7 +52,7 @@ def _run(branch: Split, slots: list[Slot], *operands: Any) -> list[Any]:
     values = {**branch.known, **dict(zip(branch.inputs, operands, strict=True))}
     found = evaluate(branch.forward, values, [*branch.outputs, *branch.residuals])
     count = len(branch.outputs)
-    filled = [jnp.zeros(*slot) for slot in slots]
+    filled = [zeros_of(slot) for slot in slots]
     for place, value in zip(_places(branch, slots), found[count:], strict=True):
         filled[place] = value
     return [*found[:count], *filled]
@@ -78,7 +84,7 @@ def _pull(
     nonzero = [v for v in branch.bars_of_inputs if v is not None]
     found = iter(evaluate(branch.backward, values, nonzero))
     every = [
-        jnp.zeros(v.aval.shape, v.aval.dtype) if bar is None else next(found)
+        zeros_of(v.aval) if bar is None else in_place(v.aval, next(found))
         for v, bar in zip(branch.inputs, branch.bars_of_inputs, strict=True)
     ]
     return [bar for bar, use in zip(every, somewhere, strict=True) if use]
@@ -93,7 +99,8 @@ def _slots(branches: Sequence[Split]) -> list[Slot]:
 
 
 def _slot_of(variable: Any) -> Slot:
-    return tuple(variable.aval.shape), variable.aval.dtype
+    aval = variable.aval
+    return Slot(tuple(aval.shape), aval.dtype, varying_axes(aval), sharding_of(aval))
 
 
 def _places(branch: Split, slots: list[Slot]) -> list[int]:

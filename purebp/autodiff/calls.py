@@ -18,6 +18,7 @@ from purebp.compat import (
     pulled_program,
     run_equation,
     tangent_program,
+    wait_for,
 )
 
 BODIES = ("jaxpr", "call_jaxpr")
@@ -88,7 +89,7 @@ def _is_kept(policy: Any, equation: Any) -> bool:
 def _checkpoint_backward(step: Step, again: Again, bars: Values) -> Values:
     """Run it again, once the cotangents are there: until then nothing of it takes memory."""
     arriving = [bar for bar in bars if bar is not None]
-    args, values, arriving = jax.lax.optimization_barrier((again.args, again.values, arriving))
+    arriving, (args, values) = wait_for(arriving, (again.args, again.values))
     kept = dict(zip(again.variables, values, strict=True))
     _, tape = run_forward(again.body, args, step.wanted, step.arriving, step.rules, kept)
     left = iter(arriving)

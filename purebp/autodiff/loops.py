@@ -8,14 +8,14 @@ that are only added up wait until after the loop.
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
+import jax
 from jax import lax
 
 from purebp.autodiff.flow import flow_of
 from purebp.autodiff.rule import Rule, Step, Values, arrived
 from purebp.autodiff.split import Split, evaluate, split, variables_of
 from purebp.autodiff.sums import Sums, sums_of
-from purebp.compat import closed, scan_counts
+from purebp.compat import closed, scan_counts, vary_as, zeros_of
 
 
 class Loop(NamedTuple):
@@ -97,12 +97,12 @@ def _backward(step: Step, kept: Kept, bars: Values) -> Values:
         found = iter(evaluate(sums.within, values, wanted))
         more = [total + next(found) for total in totals]
         before = [
-            jnp.zeros_like(bar) if v is None else next(found)
+            zeros_of(jax.typeof(bar)) if v is None else vary_as(jax.typeof(bar), next(found))
             for v, bar in zip(_chosen(of_carry, moving), carried_bars, strict=True)
         ]
         return (more, before), list(found)
 
-    zeros = [_zeros(v) for v in added]
+    zeros = [zeros_of(v.aval) for v in added]
     back = _how(params, reverse=not params["reverse"])
     start = (zeros, arriving[:count])
     (totals, first), found = lax.scan(
@@ -200,7 +200,3 @@ def _put(values: Sequence[Any], which: Sequence[bool]) -> list[Any]:
 def _filled(variables: Sequence[Any], values: Sequence[Any]) -> list[Any]:
     """A value for each variable, `None` for `None`."""
     return _put(values, [v is not None for v in variables])
-
-
-def _zeros(variable: Any) -> Any:
-    return jnp.zeros(variable.aval.shape, variable.aval.dtype)

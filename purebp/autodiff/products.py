@@ -5,7 +5,7 @@ from typing import Any
 from jax import lax
 
 from purebp.autodiff.rule import Rule, Step, Values
-from purebp.compat import run_equation
+from purebp.compat import run_equation, with_axes
 from purebp.residuals import Spec, spec_of
 
 
@@ -42,18 +42,19 @@ def _product(
         (tuple(over), tuple(free_other)),
         (tuple(range(len(batch_other))), tuple(batch_other)),
     )
+    # The axes that come out: the batch, those of the operand that stayed, those summed over.
+    free_own = [k for k in range(len(spec.shape)) if k not in (*over_own, *batch_own)]
+    remaining = [k for k in range(other.ndim) if k in over_other]
+    summed = [over_own[list(over_other).index(k)] for k in remaining]
+    order = [*batch_own, *free_own, *summed]
     found = lax.dot_general(
         z_bar,
         other,
         numbers,
         precision=step.equation.params["precision"],
         preferred_element_type=spec.dtype,
+        out_sharding=with_axes(spec.sharding, order),
     )
-    # The axes that come out: the batch, those of the operand that stayed, those summed over.
-    free_own = [k for k in range(len(spec.shape)) if k not in (*over_own, *batch_own)]
-    remaining = [k for k in range(other.ndim) if k in over_other]
-    summed = [over_own[list(over_other).index(k)] for k in remaining]
-    order = [*batch_own, *free_own, *summed]
     return lax.transpose(found, [order.index(k) for k in range(len(order))]).astype(spec.dtype)
 
 

@@ -4,9 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
-
-from purebp.compat import run_equation
+from purebp.compat import run_equation, zeros_of
 from purebp.gate import Gate
 from purebp.op import Op
 
@@ -101,6 +99,6 @@ def arrived(step: Step, bars: Values, arriving: Sequence[bool] | None = None) ->
 def dense(equation: Any, bars: Values) -> list[Any]:
     """The cotangents of all outputs, with arrays of zeros for those that are 0."""
     return [
-        jnp.zeros(out.aval.shape, out.aval.dtype) if bar is None else bar
+        zeros_of(out.aval) if bar is None else bar
         for out, bar in zip(equation.outvars, bars, strict=True)
     ]

@@ -5,7 +5,16 @@ called, and how its operands stand. `None`: the derivative is 0 wherever there i
 """
 
 from purebp import gates, linalg
-from purebp.autodiff import branches, calls, loops, matrices, products, several
+from purebp.autodiff import (
+    branches,
+    calls,
+    collectives,
+    loops,
+    matrices,
+    products,
+    several,
+    shards,
+)
 from purebp.autodiff.rule import Rule, of_gate, of_op
 from purebp.autodiff.settings import CONVOLUTION, SCATTER, WINDOW, of_reduction, renamed, same
 from purebp.gate import Gate
@@ -87,7 +96,7 @@ RULES: dict[str, Rule | None] = {
     "fft": several.fft,
     "random_gamma": several.random_gamma,
     **dict.fromkeys(("optimization_barrier", "device_put", "copy_p", "name"), several.identity),
-    **dict.fromkeys(("sharding_constraint", "pvary", "reshard"), several.identity),
+    **dict.fromkeys(("sharding_constraint", "reshard"), several.identity),
     # calls
     "jit": calls.jit,
     "pjit": calls.jit,
@@ -101,6 +110,16 @@ RULES: dict[str, Rule | None] = {
     "cond": branches.switch,
     "while": several.while_loop,
     **dict.fromkeys(("pure_callback", "io_callback"), several.callback),
+    # several devices
+    "shard_map": shards.shard_map,
+    "psum": collectives.psum,
+    "psum_invariant": collectives.psum_invariant,
+    "pvary": collectives.pvary,
+    "all_gather": collectives.all_gather,
+    "reduce_scatter": collectives.reduce_scatter,
+    "ppermute": collectives.ppermute,
+    "all_to_all": collectives.all_to_all,
+    **dict.fromkeys(("pmax", "pmin"), collectives.extreme),
     # linear algebra
     "cholesky": matrices.cholesky,
     "eigh": matrices.eigh,

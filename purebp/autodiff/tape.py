@@ -14,7 +14,7 @@ from jax.extend.core import Literal
 
 from purebp.autodiff.flow import flow_of, rule_for
 from purebp.autodiff.rule import Rule, Step
-from purebp.compat import closed, line_of_equation, run_equation
+from purebp.compat import closed, in_place, line_of_equation, run_equation
 from purebp.errors import CotangentError, NoRuleError
 
 
@@ -117,7 +117,7 @@ def run_backward(tape: Tape, bars: Sequence[Any]) -> list[Any]:
         for variable, bar, use in zip(equation.invars, leaving, step.wanted, strict=True):
             if use and bar is not None:
                 _check(equation, variable, bar)
-                _add(sums, variable, bar)
+                _add(sums, variable, in_place(variable.aval, bar))
     return [sums.get(variable) for variable in tape.invars]
 
 

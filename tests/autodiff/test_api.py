@@ -136,3 +136,11 @@ def test_a_gradient_has_the_dtype_of_its_argument(dtype):
     x = jnp.asarray([0.5, 1.0], dtype)
     bar = purebp.grad(lambda x: jnp.sum(jnp.tanh(x) * 2.0).astype(jnp.float32))(x)
     assert bar.dtype == dtype
+
+
+@pytest.mark.parametrize("transform", [lambda f: f, jax.jit])
+def test_the_gradient_at_a_number_of_python_has_its_weak_type(transform):
+    found, expected = (transform(of(jnp.sin))(2.0) for of in (purebp.grad, jax.grad))
+    assert found.weak_type
+    assert expected.weak_type
+    assert not transform(purebp.grad(jnp.sin))(jnp.float32(2)).weak_type

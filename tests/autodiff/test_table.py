@@ -18,11 +18,13 @@ from tests.autodiff.programs import BEYOND, CALLS, LOOPS, MATRICES, PROGRAMS, X
 RTOL = 1e-9
 UNREACHED = {
     *("add_any", "pjit", "closed_call", "core_call", "remat2", "checkpoint", "core_closed_call"),
-    *("device_put", "copy_p", "sharding_constraint", "pvary", "reshard", "copy"),
+    *("device_put", "copy_p", "sharding_constraint", "reshard", "copy"),
     *("scatter-sub", "scatter-min", "igammac", "regularized_incomplete_beta", "round", "ceil"),
     *("cummin", "householder_product", "tridiagonal_solve", "reduce_window_min", "stack"),
     *("name", "log2", "one_minus_square", "polynomial", "eval_jaxpr", "call_hi_primitive"),
     *("pure_callback", "io_callback", "while", "cummax", "unstack", "reduce_precision", "rem"),
+    *("shard_map", "psum", "psum_invariant", "pvary", "pmax", "pmin"),
+    *("all_gather", "reduce_scatter", "ppermute", "all_to_all"),
 }
 """Names of other versions of JAX, and those that have a test of their own."""
 TWICE = {**LOOPS, **CALLS, **MATRICES}
