@@ -124,6 +124,11 @@ def sharding_of(aval: Any) -> Any:
     return sharding if is_part else None
 
 
+def is_reference(aval: Any) -> bool:
+    """Whether a value of this type is a mutable array, as of `jax.new_ref`."""
+    return hasattr(aval, "inner_aval")
+
+
 def with_axes(sharding: Any, order: Sequence[int]) -> Any:
     """The sharding of an array after a transposition; None for None."""
     if sharding is None:

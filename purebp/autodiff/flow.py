@@ -11,8 +11,11 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jax.extend.core import Literal
 
-from purebp.compat import line_of_equation
+from purebp.compat import is_reference, line_of_equation
 from purebp.errors import NoRuleError
+
+COMPLEX_SIGN = "sign of complex numbers"
+"""The row for x / |x|: that of real numbers is flat, and has the same primitive."""
 
 
 class Flow(NamedTuple):
@@ -38,6 +41,8 @@ def flow_of(
     for equation in jaxpr.eqns:
         moving = [v for v in equation.outvars if is_inexact(v.aval)]
         uses = any(v in active for v in equation.invars if not isinstance(v, Literal))
+        if uses and any(is_reference(v.aval) for v in (*equation.invars, *equation.outvars)):
+            raise refused(equation, NO_REFERENCES)
         if uses and moving and rule_for(equation, rules) is not None:
             active.update(moving)
     live = {
@@ -50,6 +55,12 @@ def flow_of(
             operands = [v for v in equation.invars if not isinstance(v, Literal)]
             live.update(v for v in operands if v in active)
     return Flow(active, live)
+
+
+NO_REFERENCES = (
+    "it writes to a mutable array (a Ref), which has no rule; return a new array instead, in a "
+    "loop as what is carried on"
+)
 
 
 def is_inexact(x: Any) -> bool:
@@ -66,6 +77,8 @@ def refused(equation: Any, reason: str) -> NoRuleError:
 def rule_for(equation: Any, rules: Mapping[str, Any]) -> Any:
     """The rule of an equation; `None` where its derivative is 0."""
     name = equation.primitive.name
+    if name == "sign" and jnp.issubdtype(equation.invars[0].aval.dtype, jnp.complexfloating):
+        name = COMPLEX_SIGN
     if name not in rules:
         message = (
             f"the primitive {name!r} has no rule; give one with "

@@ -74,6 +74,21 @@ def _output_forward(step: Step, args: Values) -> tuple[list[Any], Any]:
     return outs, outs[0]
 
 
+def _complex_sign_forward(step: Step, args: Values) -> tuple[list[Any], Any]:
+    outs = run_equation(step.equation, args)
+    return outs, (args[0], outs[0])
+
+
+def _complex_sign_backward(step: Step, saved: Any, bars: Values) -> Values:
+    """y = x / |x|: x_bar = (y_bar - conj(y) Re(y_bar y)) / |x|, for y turns; 0 at 0."""
+    (x, y), y_bar = saved, bars[0]
+    size = jnp.where(x == 0, 1, jnp.abs(x))
+    return [jnp.where(x == 0, 0, (y_bar - jnp.conj(y) * jnp.real(y_bar * y)) / size)]
+
+
+complex_sign = Rule(_complex_sign_forward, _complex_sign_backward)
+
+
 def _tanh_backward(step: Step, y: Any, bars: Values) -> Values:
     """tanh' = (1 - y)(1 + y), from the output: nothing is computed again."""
     return [bars[0] * ((1 - y) * (1 + y))]
@@ -151,19 +166,8 @@ identity = Rule(_passed_on, _handed_back)
 """Operands that come out as they are, in their order."""
 
 
-def _while_forward(step: Step, args: Values) -> tuple[list[Any], Any]:
-    raise refused(
-        step.equation,
-        "a loop whose length is not known beforehand keeps nothing to run back over; use scan, or "
-        "fori_loop with bounds that are plain numbers",
-    )
-
-
 def _never(step: Step, saved: Any, bars: Values) -> Values:
     raise AssertionError(step.equation)
-
-
-while_loop = Rule(_while_forward, _never)
 
 
 def _callback_forward(step: Step, args: Values) -> tuple[list[Any], Any]:

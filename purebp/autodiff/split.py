@@ -7,7 +7,7 @@ again.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -68,6 +68,7 @@ def split(
     jaxpr, count = traced.jaxpr, len(shapes)
     inputs, bars = jaxpr.invars[:count], jaxpr.invars[count:]
     equations, outvars = _without_repeats(jaxpr)
+    equations = needed_for(outvars, equations)
     outputs, rest = outvars[: len(inner.outvars)], iter(outvars[len(inner.outvars) :])
     late = set(bars)
     forward, backward = list[Any](), list[Any]()
@@ -120,7 +121,7 @@ def _with_residuals(parts: Split, late: set[Any], available: set[Any]) -> Split:
     """Choose what is kept, and put what is cheap in front of the backward part."""
     made = {v: equation for equation in parts.forward for v in equation.outvars}
     used = [v for equation in parts.backward for v in variables_of(equation)]
-    used += [v for v in parts.bars_of_inputs if v is not None and not isinstance(v, Literal)]
+    used += _variables(parts.bars_of_inputs)
     early = {*parts.inputs, *made} - available
     needed = [v for v in dict.fromkeys(used) if v in early and v not in late]
     again = {
@@ -135,6 +136,20 @@ def _with_residuals(parts: Split, late: set[Any], available: set[Any]) -> Split:
             front.append(equation)
             missing.update(v for v in variables_of(equation) if v in early and v not in kept)
     return parts._replace(backward=[*reversed(front), *parts.backward], residuals=kept)
+
+
+def needed_for(wanted: Sequence[Any], equations: Sequence[Any]) -> list[Any]:
+    """The equations that some variables hang on, and those that do something else."""
+    used, needed = set(_variables(wanted)), list[Any]()
+    for equation in reversed(equations):
+        if equation.effects or any(v in used for v in equation.outvars):
+            needed.append(equation)
+            used.update(variables_of(equation))
+    return needed[::-1]
+
+
+def _variables(operands: Iterable[Any]) -> list[Any]:
+    return [v for v in operands if v is not None and not isinstance(v, Literal)]
 
 
 def variables_of(equation: Any) -> list[Any]:

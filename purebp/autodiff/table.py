@@ -14,7 +14,9 @@ from purebp.autodiff import (
     products,
     several,
     shards,
+    whiles,
 )
+from purebp.autodiff.flow import COMPLEX_SIGN
 from purebp.autodiff.rule import Rule, of_gate, of_op
 from purebp.autodiff.settings import CONVOLUTION, SCATTER, WINDOW, of_reduction, renamed, same
 from purebp.gate import Gate
@@ -80,6 +82,7 @@ RULES: dict[str, Rule | None] = {
     "reduce_window_min": of_gate(gates.reduce_window_min, WINDOW),
     "conv_general_dilated": of_gate(gates.conv_general_dilated, CONVOLUTION),
     # what is no gate of its own
+    COMPLEX_SIGN: several.complex_sign,
     "tanh": several.tanh,
     "logistic": several.logistic,
     "nextafter": several.nextafter,
@@ -108,7 +111,7 @@ RULES: dict[str, Rule | None] = {
     "checkpoint": calls.checkpoint,
     "scan": loops.scan,
     "cond": branches.switch,
-    "while": several.while_loop,
+    "while": whiles.while_loop,
     **dict.fromkeys(("pure_callback", "io_callback"), several.callback),
     # several devices
     "shard_map": shards.shard_map,
@@ -123,6 +126,7 @@ RULES: dict[str, Rule | None] = {
     # linear algebra
     "cholesky": matrices.cholesky,
     "eigh": matrices.eigh,
+    "eig": matrices.eig,
     "svd": matrices.svd,
     "qr": matrices.qr,
     "lu": matrices.lu,

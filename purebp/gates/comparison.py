@@ -70,7 +70,8 @@ def abs_definition(x: Inexact[Array, "*s"]) -> Float[Array, "*s"]:
     Residuals: x.
     Kinks: the slope at 0 is 0, as in JAX; for complex x too.
     Raises: DtypeError for integers.
-    Source: the two straight pieces x and -x; JAX's autodiff cookbook for complex numbers.
+    Source: the two straight pieces x and -x; JAX's autodiff cookbook for complex numbers. (x / |x|
+        is not taken from lax.sign: that turns with x, and jax.grad gives it a slope of 0.)
     """
     if jnp.iscomplexobj(x):
         return jnp.abs(x)
@@ -82,7 +83,9 @@ def abs_forward(x: Array) -> Array:
 
 
 def abs_x_bar(y_bar: Array, x: Array) -> Array:
-    return y_bar * jnp.conj(jnp.sign(x))
+    if not jnp.iscomplexobj(x):
+        return y_bar * jnp.sign(x)
+    return y_bar * jnp.conj(jnp.where(x == 0, 0, x / jnp.where(x == 0, 1, jnp.abs(x))))
 
 
 abs = Gate(abs_definition, abs_x_bar, forward=abs_forward, primitive="abs", kinks="slope 0 at 0")

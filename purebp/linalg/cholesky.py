@@ -6,10 +6,10 @@ from jaxtyping import Array
 from purebp.gate import Gate
 from purebp.linalg.matrices import (
     Wide,
+    adjoint,
     halved_triangle,
     product,
     symmetrized,
-    transposed,
     triangle_solve,
 )
 from purebp.op import SPD, conditioned
@@ -31,9 +31,9 @@ def cholesky_definition(a: Wide[Array, "*batch n n"]) -> Wide[Array, "*batch n n
 
 
 def cholesky_a_bar(y_bar: Array, y: Array) -> Array:
-    share = symmetrized(halved_triangle(product(transposed(y), y_bar)))
+    share = symmetrized(halved_triangle(product(adjoint(y), y_bar)))
     right = triangle_solve(y, share, left=False)
-    return symmetrized(triangle_solve(y, right, transpose=True))
+    return symmetrized(triangle_solve(y, right, transpose=True, conjugate=True))
 
 
 cholesky = Gate(

@@ -14,11 +14,12 @@ from jaxtyping import Array
 
 from purebp.linalg.matrices import (
     Wide,
+    adjoint,
     over_gaps,
     product,
     signs_of_columns,
     symmetrized,
-    transposed,
+    turning,
 )
 from purebp.op import SYMMETRIC, Op, conditioned
 
@@ -60,10 +61,9 @@ def eigh_fwd(a: Array) -> tuple[tuple[Array, Array], Eigen]:
 
 def eigh_bwd(res: Eigen, y_bar: tuple[Array, Array]) -> tuple[Array]:
     (w, v), (w_bar, v_bar) = res, y_bar
-    x = product(transposed(v), v_bar)
-    inner = over_gaps((x - transposed(x)) / 2, w)
+    inner = over_gaps(turning(product(adjoint(v), v_bar)) / 2, w)
     inner = inner + w_bar[..., None] * jnp.eye(w.shape[-1], dtype=w.dtype)
-    return (symmetrized(product(v, inner, transposed(v))),)
+    return (symmetrized(product(v, inner, adjoint(v))),)
 
 
 eigh = Op(
@@ -97,7 +97,7 @@ def eigvalsh_fwd(a: Array) -> tuple[Array, Array]:
 
 
 def eigvalsh_bwd(v: Array, w_bar: Array) -> tuple[Array]:
-    return (product(v * w_bar[..., None, :], transposed(v)),)
+    return (product(v * w_bar[..., None, :], adjoint(v)),)
 
 
 eigvalsh = Op(

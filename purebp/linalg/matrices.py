@@ -26,6 +26,11 @@ def transposed(a: Array) -> Array:
     return jnp.swapaxes(a, -1, -2)
 
 
+def adjoint(a: Array) -> Array:
+    """The last two axes swapped, and conjugated: what a transpose is to real matrices."""
+    return jnp.conj(transposed(a))
+
+
 def product(a: Array, *others: Array) -> Array:
     """a b c ..., from the left."""
     for b in others:
@@ -34,8 +39,13 @@ def product(a: Array, *others: Array) -> Array:
 
 
 def symmetrized(a: Array) -> Array:
-    """(a + a^T) / 2."""
-    return (a + transposed(a)) / 2
+    """(a + a^H) / 2."""
+    return (a + adjoint(a)) / 2
+
+
+def turning(a: Array) -> Array:
+    """a - a^H beside the diagonal: how vectors turn. The phase of each vector is left alone."""
+    return jnp.where(jnp.eye(a.shape[-1], dtype=bool), 0, a - adjoint(a))
 
 
 def eye_like(a: Array) -> Array:
@@ -55,6 +65,7 @@ def triangle_solve(
     *,
     lower: bool = True,
     transpose: bool = False,
+    conjugate: bool = False,
     unit_diagonal: bool = False,
     left: bool = True,
 ) -> Array:
@@ -65,6 +76,7 @@ def triangle_solve(
         left_side=left,
         lower=lower,
         transpose_a=transpose,
+        conjugate_a=conjugate,
         unit_diagonal=unit_diagonal,
     )
 

@@ -5,7 +5,15 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from purebp.linalg.matrices import Wide, product, transposed, triangle_solve
+from purebp.linalg.matrices import (
+    Wide,
+    adjoint,
+    halved_triangle,
+    product,
+    symmetrized,
+    transposed,
+    triangle_solve,
+)
 from purebp.op import FULL_RANK, Op, conditioned
 
 
@@ -51,15 +59,16 @@ def qr_bwd(res: QRResiduals, y_bar: tuple[Array, Array]) -> tuple[Array]:
     if m >= n:
         return (_tall_bar(q, r, q_bar, r_bar),)
     rest_bar = r_bar[..., m:]
-    q_bar = q_bar + product(q, r[..., m:], transposed(rest_bar))
+    q_bar = q_bar + product(q, r[..., m:], adjoint(rest_bar))
     first_bar = _tall_bar(q, r[..., :m], q_bar, r_bar[..., :m])
     return (jnp.concatenate([first_bar, product(q, rest_bar)], axis=-1),)
 
 
 def _tall_bar(q: Array, r: Array, q_bar: Array, r_bar: Array) -> Array:
-    x = product(r, transposed(r_bar)) - product(transposed(q_bar), q)
-    mirrored = jnp.tril(x) + transposed(jnp.tril(x, -1))
-    return triangle_solve(r, q_bar + product(q, mirrored), lower=False, transpose=True, left=False)
+    x = product(r, adjoint(r_bar)) - product(adjoint(q_bar), q)
+    mirrored = 2 * symmetrized(halved_triangle(x))
+    right = q_bar + product(q, mirrored)
+    return triangle_solve(r, right, lower=False, transpose=True, conjugate=True, left=False)
 
 
 qr = Op(

@@ -14,7 +14,15 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from purebp.linalg.matrices import Wide, over_gaps, product, signs_of_columns, transposed
+from purebp.linalg.matrices import (
+    Wide,
+    adjoint,
+    over_gaps,
+    product,
+    signs_of_columns,
+    transposed,
+    turning,
+)
 from purebp.op import FULL_RANK, Op, conditioned
 
 SIZES = {"batch": ((), (2,), (), ()), "m": (4, 2, 3, 4), "n": (2, 3, 3, 2)}
@@ -59,18 +67,21 @@ def svd_fwd(a: Array) -> tuple[tuple[Array, Array, Array], SVDResiduals]:
 
 def svd_bwd(res: SVDResiduals, y_bar: tuple[Array, Array, Array]) -> tuple[Array]:
     (u, s, vt), (u_bar, s_bar, vt_bar) = res, y_bar
-    x, y = product(transposed(u), u_bar), product(vt, transposed(vt_bar))
+    x, y = product(adjoint(u), u_bar), product(vt, adjoint(vt_bar))
     sums = s[..., None, :] + s[..., :, None]
     sums = jnp.where(sums == 0, 1, sums)
-    of_u = over_gaps((x - transposed(x)) / sums, s) * s[..., None, :]
-    of_v = over_gaps((y - transposed(y)) / sums, s) * s[..., :, None]
-    inner = of_u + of_v + s_bar[..., None] * jnp.eye(s.shape[-1], dtype=s.dtype)
+    of_u = over_gaps(turning(x) / sums, s) * s[..., None, :]
+    of_v = over_gaps(turning(y) / sums, s) * s[..., :, None]
+    along = s_bar
+    if jnp.iscomplexobj(u):  # the phase that a pair of vectors has in common is u's alone
+        along = s_bar + 1j * jnp.diagonal(x, axis1=-2, axis2=-1).imag / s
+    inner = of_u + of_v + along[..., None] * jnp.eye(s.shape[-1], dtype=s.dtype)
     left = product(u, inner)
     if u.shape[-2] > s.shape[-1]:
         left = left + _over(u_bar - product(u, x), s[..., None, :])
     a_bar = product(left, vt)
     if vt.shape[-1] > s.shape[-1]:
-        a_bar = a_bar + product(u, _over(vt_bar - product(transposed(y), vt), s[..., :, None]))
+        a_bar = a_bar + product(u, _over(vt_bar - product(adjoint(y), vt), s[..., :, None]))
     return (a_bar,)
 
 

@@ -163,7 +163,33 @@ def cubes_of_qr(a):
     return q**3, r
 
 
+def complex_of(function, a, b):
+    """The sizes of a function's outputs at a complex matrix: the phase of a vector is not told."""
+    return [jnp.real(y * jnp.conj(y)) for y in jax.tree.leaves(function(lax.complex(a, b)))]
+
+
+def positive(z):
+    return z @ z.conj().T + jnp.eye(len(z))
+
+
+COMPLEX = {
+    "complex cholesky": lambda z: jnp.linalg.cholesky(positive(z)),
+    "complex sizes": lambda z: jnp.abs(z) ** 0.5,
+    "complex solve": lambda z: jnp.linalg.solve(z, A),
+    "complex slogdet": lambda z: jnp.linalg.slogdet(z)[1],
+    "complex eigh": lambda z: jnp.linalg.eigh(positive(z)),
+    "complex eigenvalues": jnp.linalg.eigvals,
+    "complex svd": lambda z: jnp.linalg.svd(z[:, :2], full_matrices=False),
+    "complex singular values": lambda z: jnp.linalg.svd(z[:2], compute_uv=False),
+    "complex qr": lambda z: jnp.linalg.qr(z[:, :2]),
+    "complex wide qr": lambda z: jnp.linalg.qr(z[:2]),
+    "complex lu": lambda z: jax.scipy.linalg.lu(z)[1:],
+    "complex triangular solve": partial(jax.scipy.linalg.solve_triangular, b=A, trans="C"),
+}
+
+
 MATRICES = {
+    **{name: of(partial(complex_of, function), A, A @ A / 3) for name, function in COMPLEX.items()},
     "cholesky": of(jnp.linalg.cholesky, SPD),
     "solve": of(jnp.linalg.solve, SPD, A),
     "inv": of(jnp.linalg.inv, SPD),
@@ -305,12 +331,13 @@ CALLS = {
 if jax.__version_info__ >= (0, 12):  # there a primitive that brings its rules in JAX's terms
     del CALLS["root"]
 BEYOND = {
+    "sign of complex": of(lambda a, b: jnp.real(lax.sign(lax.complex(a, b)) * (1 + 2j)), X, Y),
     "nextafter": of(lambda x, y: lax.nextafter(x, 1 + y) * x, X, Y),
     "zeta": of(lax.zeta, V + 2, V + 1),
     "betainc": of(lax.betainc, V + 1, V.T.reshape(3, 4) + 0.5, V[::-1]),
     "scatter_mul": of(lambda x: x.at[jnp.asarray([0, 2, 2])].multiply(x[1]), X),
 }
-"""What JAX itself has no derivative of."""
+"""What JAX itself has no derivative of, or a wrong one."""
 PROGRAMS = {
     f"{group}: {name}": program
     for group, programs in {

@@ -53,3 +53,9 @@ def test_random_numbers_are_no_repeats_of_each_other():
         for grad in (purebp.grad, jax.grad)
     )
     np.testing.assert_allclose(hand, other, rtol=1e-5)
+
+
+def test_what_nothing_hangs_on_is_not_kept():
+    parts = parts_of(lambda x: jnp.sign(x) * jnp.round(jnp.sin(x)) + x, X)
+    assert not parts.residuals
+    assert len(parts.backward) <= 1

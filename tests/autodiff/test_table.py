@@ -24,11 +24,12 @@ UNREACHED = {
     *("name", "log2", "one_minus_square", "polynomial", "eval_jaxpr", "call_hi_primitive"),
     *("pure_callback", "io_callback", "while", "cummax", "unstack", "reduce_precision", "rem"),
     *("shard_map", "psum", "psum_invariant", "pvary", "pmax", "pmin"),
-    *("all_gather", "reduce_scatter", "ppermute", "all_to_all"),
+    *("sign of complex numbers", "all_gather", "reduce_scatter", "ppermute", "all_to_all"),
 }
 """Names of other versions of JAX, and those that have a test of their own."""
 TWICE = {**LOOPS, **CALLS, **MATRICES}
-ONCE = {"samples", "log samples"}  # JAX's own slope of a gamma sample is a loop
+ONCE = {"samples", "log samples", "complex eigenvalues"}
+"""JAX's own slope of a gamma sample is a loop; it has none of eigenvectors."""
 
 
 def assert_equal(came, expected):
@@ -129,6 +130,25 @@ def test_a_rule_that_gives_the_wrong_shape_or_dtype_is_named(bar, message):
         grad(lambda x: jnp.sum(jnp.sin(x)), rules={"sin": wrong})(jnp.ones((2, 2)))
 
 
+def written(x):
+    """A mutable array with x in it."""
+    ref = jax.new_ref(jnp.zeros(()))
+    ref[...] = 2 * x
+    return ref
+
+
+def added_up(x):
+    """A mutable array that a loop writes to: the loop itself returns nothing of it."""
+    ref = jax.new_ref(jnp.zeros(()))
+
+    def turn(k, carry):
+        ref[...] = ref[...] + x
+        return carry
+
+    lax.fori_loop(0, 3, turn, 0)
+    return ref
+
+
 @pytest.mark.parametrize(
     ("function", "message"),
     [
@@ -140,11 +160,14 @@ def test_a_rule_that_gives_the_wrong_shape_or_dtype_is_named(bar, message):
             lambda x: jax.pure_callback(np.sin, jax.ShapeDtypeStruct((), x.dtype), x),
             "nobody knows the derivative of a callback",
         ),
+        (lambda x: written(x)[...], "swap.* mutable array"),
+        (lambda x: added_up(x)[...], "scan.* mutable array"),
+        (lambda x: jnp.real(lax.linalg.eig(x * X @ X.T)[1][0, 0]), "left eigenvectors"),
         (lambda x: jnp.sum(jnp.linalg.svd(x * X)[0]), "no functions of the matrix"),
         (lambda x: jnp.sum(jnp.linalg.qr(x * X.T, "complete")[0]), "further columns of q"),
     ],
 )
 def test_what_has_no_derivative_is_refused_with_the_line(function, message):
     with pytest.raises(NoRuleError, match=message) as caught:
-        grad(function)(1.0)
+        jax.jit(grad(function))(1.0)
     assert "test_table.py" in str(caught.value)
