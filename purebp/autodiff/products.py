@@ -1,9 +1,14 @@
-"""The rule of `dot_general`, the product of which all others are special cases."""
+"""The rules of `dot_general`, the product of which all others are special cases, and of groups.
+
+In `ragged_dot` the rows of x are in groups, and each group has a matrix of its own.
+"""
 
 from typing import Any
 
+import jax.numpy as jnp
 from jax import lax
 
+from purebp.autodiff.flow import refused
 from purebp.autodiff.rule import Rule, Step, Values
 from purebp.compat import run_equation, with_axes
 from purebp.residuals import Spec, spec_of
@@ -59,3 +64,39 @@ def _product(
 
 
 dot_general = Rule(forward, backward)
+
+
+BY_ROW = lax.RaggedDotDimensionNumbers((((1,), (1,)), ((), ())), (0,), (0,))
+"""Each row of x times the matrix of its group."""
+BY_GROUP = lax.RaggedDotDimensionNumbers((((0,), (0,)), ((), ())), (0,), ())
+"""For each group x^T y, summed over its rows."""
+
+
+def _ragged_forward(step: Step, args: Values) -> tuple[list[Any], Any]:
+    params = step.equation.params
+    known = params["ragged_dot_dimension_numbers"] in (BY_ROW, BY_GROUP)
+    if not known or params["group_offset"] is not None:
+        raise refused(step.equation, "only the form of lax.ragged_dot and its transpose has a rule")
+    return run_equation(step.equation, args), tuple(args)
+
+
+def _ragged_backward(step: Step, saved: Any, bars: Values) -> list[Any]:
+    """z = x w by groups: x_bar = z_bar w^T, w_bar = x^T z_bar; the other form likewise."""
+    x, w, sizes = saved[:3]
+    z_bar, params = bars[0], step.equation.params
+
+    def product(one: Any, other: Any, numbers: Any, dtype: Any) -> Any:
+        return lax.ragged_dot_general(
+            one, other, sizes, numbers, params["precision"], preferred_element_type=dtype
+        )
+
+    if params["ragged_dot_dimension_numbers"] == BY_ROW:
+        x_bar = product(z_bar, jnp.swapaxes(w, 1, 2), BY_ROW, x.dtype)
+        w_bar = product(x, z_bar, BY_GROUP, w.dtype)
+    else:
+        x_bar = product(w, jnp.swapaxes(z_bar, 1, 2), BY_ROW, x.dtype)
+        w_bar = product(x, z_bar, BY_ROW, w.dtype)
+    return [x_bar, w_bar, *(None for _ in saved[2:])]
+
+
+ragged_dot = Rule(_ragged_forward, _ragged_backward)

@@ -49,7 +49,8 @@ def _top_k_forward(step: Step, args: Values) -> tuple[list[Any], Any]:
 
 
 def _top_k_backward(step: Step, saved: Any, bars: Values) -> Values:
-    axis = {"axis": step.equation.params["axis"]}
+    params = step.equation.params
+    axis = {"axis": params["axis"] if "axis" in params else params["reduction_dimension"]}
     return gates.top_k.plan.pull(saved, bars[0], axis, step.wanted)
 
 

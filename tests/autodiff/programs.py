@@ -105,7 +105,12 @@ ELEMENTS = {
     "cast": of(lambda x: x.astype(jnp.float32).astype(jnp.float64) * x, X),
     "stop_gradient": of(lambda x: lax.stop_gradient(x) * x, X),
 }
+GROUPS = np.asarray([2, 0, 1])
 SUMS = {
+    "ragged_dot": of(lambda x, w: lax.ragged_dot(x, w, GROUPS), X, np.stack([W, W.T, W @ W])),
+    "ragged_dot of some rows": of(
+        lambda x, w: lax.ragged_dot(x, w, GROUPS[:2]), X, np.stack([W, W.T])
+    ),
     **{name: of(getattr(jnp, name), X) for name in REDUCTIONS},
     **{f"{name} of columns": of(getattr(jnp, name), X, axis=0) for name in REDUCTIONS},
     "norm": of(jnp.linalg.norm, X),
@@ -124,6 +129,7 @@ SUMS = {
     "rfft2": of(jnp.fft.rfft2, X),
     "irfft": of(jnp.fft.irfft, X),
     "top_k": of(lambda x: lax.top_k(x, 2)[0], X),
+    "approx_top_k": of(lambda x: lax.approx_max_k(x, 2)[0], X),
 }
 MOVES = {
     "gather": of(lambda x: x[jnp.asarray([0, 2, 2])], X),

@@ -13,7 +13,7 @@ from purebp.autodiff.table import RULES
 from purebp.compat import enable_x64, jit_once
 from purebp.errors import CotangentError, NoRuleError
 from purebp.verification.rules import equations
-from tests.autodiff.programs import BEYOND, CALLS, LOOPS, MATRICES, PROGRAMS, X
+from tests.autodiff.programs import BEYOND, CALLS, LOOPS, MATRICES, PROGRAMS, W, X
 
 RTOL = 1e-9
 UNREACHED = {
@@ -84,6 +84,25 @@ def test_where_jax_has_no_rule_a_gradient_is_that_of_differences(name):
                 assert float(bar[entry]) == pytest.approx(
                     float(up - down) / 2e-5, rel=1e-6, abs=1e-8
                 )
+
+
+def test_products_of_groups_have_second_derivatives_which_jax_has_not():
+    w = np.stack([W, W.T, W @ W])
+
+    def grouped(x, w):
+        return jnp.sum(lax.ragged_dot(x, w, np.asarray([2, 0, 1])) ** 3)
+
+    def plain(x, w):
+        return jnp.sum(jnp.einsum("mk,mkn->mn", x, w[np.asarray([0, 0, 2])]) ** 3)
+
+    def second(grad, function):
+        def slopes(*args):
+            return sum(jnp.sum(bar**2) for bar in grad(function, (0, 1))(*args))
+
+        return grad(slopes, (0, 1))(jnp.asarray(X), jnp.asarray(w))
+
+    with enable_x64(True):
+        assert_equal(second(grad, grouped), second(jax.grad, plain))
 
 
 def test_every_rule_is_reached_by_a_program():
