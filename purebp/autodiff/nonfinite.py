@@ -8,7 +8,7 @@ import numpy as np
 
 from purebp.autodiff.api import CustomRules, Rules, grad
 from purebp.autodiff.flow import is_inexact
-from purebp.autodiff.straight import Node, bars_of, line_of, one_number
+from purebp.autodiff.straight import Line, Node, bars_of, line_of, one_number
 
 Function = Callable[..., Any]
 SHOWN = 3
@@ -122,7 +122,6 @@ def find_nonfinite(
     line = line_of(function, *args)
     one_number(line)
     arguments = tuple(place for place, leaf in enumerate(line.leaves) if not _finite([leaf]))
-    value = next((_of_value(node) for node in line.nodes if _is_born(node.args, node.outs)), None)
     bars = bars_of(line, lambda f: grad(f, rules=rules, custom_rules=custom_rules))
     cotangent = next(
         (
@@ -132,7 +131,16 @@ def find_nonfinite(
         ),
         None,
     )
-    return NonFinite(value, cotangent, arguments)
+    return NonFinite(_first_value(line), cotangent, arguments)
+
+
+def birth_of_value(function: Function, *args: Any) -> Birth | None:
+    """The first value of a function that is nan or infinite; its gradient is not taken."""
+    return _first_value(line_of(function, *args))
+
+
+def _first_value(line: Line) -> Birth | None:
+    return next((_of_value(node) for node in line.nodes if _is_born(node.args, node.outs)), None)
 
 
 def _of_value(node: Node) -> Birth:

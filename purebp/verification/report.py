@@ -35,6 +35,7 @@ class Report:
     that is "refused" (the layer does not take 16 bits) decides nothing.
 
     `source`: the backward pass and its line. `reproduction`: a script that shows the failure again.
+    `born`: where the backward pass makes the first nan or infinity out of numbers.
     `unexplored`: options of which only the default was tried. `without_gradient`: arrays that
     the backward pass has no gradient of, which is not checked. `planted`: how many mistakes were
     planted to see whether the inputs show them; `unseen`: those that they did not show.
@@ -48,6 +49,7 @@ class Report:
     diagnosis: Diagnosis | None = None
     source: str = ""
     reproduction: str = ""
+    born: str = ""
     unexplored: tuple[str, ...] = ()
     without_gradient: tuple[str, ...] = ()
     planted: int = 0
@@ -127,6 +129,7 @@ class Report:
 
     def _details(self) -> list[tuple[str, str]]:
         details = [(failure.check, describe(failure)) for failure in self.failures]
+        details += [("where it is born", self.born)] if self.born else []
         return [*details, (AGAIN, self.reproduction)] if self.reproduction else details
 
     def to_json(self) -> str:
@@ -144,6 +147,7 @@ class Report:
             "seconds": round(self.seconds, 3),
             "source": self.source,
             "reproduction": self.reproduction,
+            "born": self.born,
             "unexplored": list(self.unexplored),
             "without_gradient": list(self.without_gradient),
             "planted": self.planted,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from purebp.errors import PurebpError, first_line
+from purebp.verification.birth import birth_in_backward
 from purebp.verification.budget import Budget, BudgetName, budget_named
 from purebp.verification.cases import (
     Case,
@@ -129,13 +130,14 @@ def verify_target(
         power = Power()
         runs = _run(made, amount, seed, power, probes, tell)
         lead = _lead(runs)
-        diagnosis, reproduction = None, ""
+        diagnosis, reproduction, born = None, "", ""
         if lead is not None:
             tell(0, 0, "looking for what is wrong")
             diagnosis = _diagnose(made, lead, runs[lead])
             tell(0, 0, "looking for a smaller example")
             _shrink(lead, runs, amount)
             reproduction = _script(runs[lead], f"{made.name}: {diagnosis.text}")
+            born = _birth(runs[lead]) if diagnosis.kind == "not finite" else ""
     kept, kept_by_autodiff = residual_bytes(made)
     return Report(
         target=made.name,
@@ -145,6 +147,7 @@ def verify_target(
         diagnosis=diagnosis,
         source=line_of(backward_of(made)),
         reproduction=reproduction,
+        born=born,
         unexplored=made.unexplored,
         without_gradient=made.without_gradient,
         planted=len(power.planted),
@@ -213,6 +216,14 @@ def _shrink(lead: str, runs: Mapping[str, Tally], budget: Budget) -> None:
         failure = None if run.found is None or name in ONCE else failure_on(name, *smallest)
         if failure is not None:
             run.failure, run.found = failure, smallest
+
+
+def _birth(run: Tally) -> str:
+    """Where the first nan is born; a backward pass that does not run node by node tells nothing."""
+    try:
+        return birth_in_backward(*run.found) if run.found is not None else ""
+    except Exception:  # noqa: BLE001 - it is an addition to what was found
+        return ""
 
 
 def _script(run: Tally, headline: str) -> str:
