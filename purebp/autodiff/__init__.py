@@ -9,10 +9,13 @@ nonfinite  where the first nan or infinity is born
 settings   from the parameters of a primitive to the options of a gate
 several    rules of primitives that stand for several gates
 products   dot_general
-calls      jit, checkpoint, the user's own rules
+calls      checkpoint, the user's own rules
+jits       jit: kept or opened
+fused      functions of JAX that are run by purebp's ops
 """
 
 from purebp.autodiff.api import grad, jacobian, value_and_grad, vjp
+from purebp.autodiff.fused import fused
 from purebp.autodiff.nonfinite import NonFinite, find_nonfinite
 from purebp.autodiff.rule import Rule, Step
 from purebp.autodiff.table import EXACT_TAILS
@@ -23,6 +26,7 @@ __all__ = [
     "Rule",
     "Step",
     "find_nonfinite",
+    "fused",
     "grad",
     "jacobian",
     "value_and_grad",

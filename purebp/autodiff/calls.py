@@ -47,15 +47,15 @@ def _run_inlined(program: Any, args: Values) -> list[Any]:
     return interpret(program, args, each)
 
 
-def _jit_forward(step: Step, args: Values) -> tuple[list[Any], Any]:
+def _opened_forward(step: Step, args: Values) -> tuple[list[Any], Any]:
     return run_forward(body_of(step.equation), args, step.wanted, step.arriving, step.rules)
 
 
-def _jit_backward(step: Step, tape: Any, bars: Values) -> Values:
+def _opened_backward(step: Step, tape: Any, bars: Values) -> Values:
     return run_backward(tape, bars)
 
 
-jit = Rule(_jit_forward, _jit_backward)
+opened = Rule(_opened_forward, _opened_backward)
 
 
 class Again(NamedTuple):

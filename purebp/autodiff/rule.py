@@ -19,13 +19,15 @@ class Step(NamedTuple):
     """An equation that is run.
 
     `wanted`: of which operands the cotangent is; `arriving`: at which outputs one may come in;
-    `rules`: the table, for the equations of a program inside.
+    `rules`: the table, for the equations of a program inside; `repeated`: whether that program is
+    called elsewhere too.
     """
 
     equation: Any
     wanted: tuple[bool, ...]
     arriving: tuple[bool, ...]
     rules: Mapping[str, "Rule | None"]
+    repeated: bool
 
 
 class Rule(NamedTuple):

@@ -9,6 +9,7 @@ from purebp.autodiff import (
     branches,
     calls,
     collectives,
+    jits,
     loops,
     matrices,
     products,
@@ -90,7 +91,7 @@ RULES: dict[str, Rule | None] = {
     "log2": several.log2,
     "one_minus_square": several.one_minus_square,
     "polynomial": several.polynomial,
-    "eval_jaxpr": calls.jit,
+    "eval_jaxpr": calls.opened,
     "call_hi_primitive": several.named,
     "dot_general": products.dot_general,
     "ragged_dot_general": products.ragged_dot,
@@ -103,10 +104,10 @@ RULES: dict[str, Rule | None] = {
     **dict.fromkeys(("optimization_barrier", "device_put", "copy_p", "name"), several.identity),
     **dict.fromkeys(("sharding_constraint", "reshard"), several.identity),
     # calls
-    "jit": calls.jit,
-    "pjit": calls.jit,
-    "closed_call": calls.jit,
-    "core_call": calls.jit,
+    "jit": jits.jit,
+    "pjit": jits.jit,
+    "closed_call": calls.opened,
+    "core_call": calls.opened,
     "custom_jvp_call": calls.custom_jvp,
     "custom_vjp_call": calls.custom_vjp,
     "remat2": calls.checkpoint,
@@ -140,7 +141,7 @@ RULES: dict[str, Rule | None] = {
     **dict.fromkeys(("sign", "floor", "ceil", "round", "stop_gradient")),
 }
 
-OPENED: dict[str, Rule | None] = dict.fromkeys(("custom_jvp_call", "custom_vjp_call"), calls.jit)
+OPENED: dict[str, Rule | None] = dict.fromkeys(("custom_jvp_call", "custom_vjp_call"), calls.opened)
 """The rows for functions with a rule of their own, where that is not taken: through their body."""
 
 EXACT_TAILS: dict[str, Rule | None] = {

@@ -4,7 +4,8 @@ Each node keeps what the pullbacks of its wanted operands need. Cotangents add u
 used several times; one that is 0 is `None`, and is never computed with.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -53,12 +54,12 @@ def run_forward(
     flow = flow_of(inner, wanted, arriving, rules)
     values: dict[Any, Any] = dict(zip(inner.constvars, map(_as_array, jaxpr.consts), strict=True))
     values.update(zip(inner.invars, args, strict=True))
-    nodes = list[Node]()
+    nodes, repeated = list[Node](), _repeated(inner)
     for equation in inner.eqns:
         arrives = flow.arrives(equation)
         given = [_value(v, values) for v in equation.invars]
         if any(arrives):
-            step = Step(equation, flow.wants(equation), arrives, rules)
+            step = Step(equation, flow.wants(equation), arrives, rules, repeated(equation))
             rule = rule_for(equation, rules)
             try:
                 outs, saved = rule.forward(step, given)
@@ -73,6 +74,12 @@ def run_forward(
         values.update(zip(equation.outvars, outs, strict=True))
     outs = [_value(v, values) for v in inner.outvars]
     return outs, Tape(inner.invars, inner.outvars, flow.live, nodes)
+
+
+def _repeated(jaxpr: Any) -> Callable[[Any], bool]:
+    """Whether the program that an equation calls is called elsewhere in this program too."""
+    counts = Counter(id(e.params["jaxpr"]) for e in jaxpr.eqns if "jaxpr" in e.params)
+    return lambda equation: counts[id(equation.params.get("jaxpr"))] > 1
 
 
 def _as_kept(

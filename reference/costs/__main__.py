@@ -7,17 +7,22 @@ import statistics
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from purebp.autodiff import fused
+from purebp.autodiff.fused import CALLS
 from purebp.benchmark.report import environment
 from reference.costs.measure import Found, measure
-from reference.costs.programs import FEW, LARGE, PROGRAMS, SMALL
+from reference.costs.programs import FEW, LARGE, OF_CALLS, PROGRAMS, SMALL
 
 BOUNDS = {"flops": 1.01, "temporary": 1.05, "compile": 1.1, "time": 1.05}
+
+WITHOUT_GELU = tuple(name for name in CALLS if name != "gelu")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -28,23 +33,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--compiles", type=int, default=5, help="how often each is compiled")
     parser.add_argument("--small", action="store_true", help="at a size for trying out")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser.add_argument("--fused", action="store_true", help="programs of calls, by fused ops")
     args = parser.parse_args(argv)
     sizes = SMALL if args.small else LARGE
+    programs = OF_CALLS if args.fused else PROGRAMS
+    tables: dict[str, Any] = {"": None}
+    if args.fused:
+        tables = {"by gates": None, "fused": fused(), "fused but for gelu": fused(*WITHOUT_GELU)}
     chosen = [
-        name
-        for name in PROGRAMS
+        (name, title)
+        for name in programs
+        for title in tables
         if not args.words or any(word.lower() in name.lower() for word in args.words)
     ]
     console = Console(stderr=True)
     found = [
         measure(
-            name,
-            PROGRAMS[name](sizes),
-            PROGRAMS[name](sizes._replace(length=FEW)),
+            f"{name} {title}".strip(),
+            programs[name](sizes),
+            programs[name](sizes._replace(length=FEW)),
             args.pairs,
             args.compiles,
+            tables[title],
         )
-        for name in track(chosen, "measuring", console=console)
+        for name, title in track(chosen, "measuring", console=console)
     ]
     print_table(found)
     if args.json:

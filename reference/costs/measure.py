@@ -7,7 +7,7 @@ odeint's solver it is one turn.)
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 from unittest import mock
@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from jax import lax
 
 import purebp
+from purebp.autodiff import Rule
 from purebp.benchmark.measure import Ratio, interleave, ratio_of
 from purebp.errors import VerificationError
 
@@ -54,13 +55,20 @@ class Found(NamedTuple):
         return {"name": self.name, "purebp": self.hand, "jax": self.other, "time": clock}
 
 
-def measure(name: str, program: Program, short: Program, pairs: int, compiles: int) -> Found:
+def measure(
+    name: str,
+    program: Program,
+    short: Program,
+    pairs: int,
+    compiles: int,
+    rules: Mapping[str, Rule | None] | None = None,
+) -> Found:
     """Compile both, see that they agree, compare them. `pairs=0` leaves out the clock.
 
-    `short` is the same program with few steps, for its flops.
+    `short` is the same program with few steps, for its flops; `rules` go to purebp.grad.
     """
     loss, args = program
-    makers = {"hand": purebp.value_and_grad, "other": jax.value_and_grad}
+    makers = {"hand": partial(purebp.value_and_grad, rules=rules), "other": jax.value_and_grad}
     compiled = {key: _compiled(make(loss), args) for key, make in makers.items()}
     _must_agree(name, *(each.run(*args) for each in compiled.values()))
     flops = {key: each.flops for key, each in compiled.items()}

@@ -228,3 +228,55 @@ PROGRAMS: dict[str, Callable[[Sizes], tuple[Function, tuple[Any, ...]]]] = {
     "CTC (optax)": ctc,
 }
 """Each makes a loss and its arguments; it is differentiated in the first of these."""
+
+
+def transformer_of_calls(sizes: Sizes) -> tuple[Function, tuple[Any, ...]]:
+    """Blocks whose softmax, gelu and layer norm are calls in the program."""
+    d, heads = sizes.width, HEADS
+    softmax, gelu = jax.jit(jax.nn.softmax), jax.jit(jax.nn.gelu)
+    shapes = {"qkv": (d, 3 * d), "out": (d, d), "up": (d, 4 * d), "down": (4 * d, d)}
+    blocks = [
+        {
+            name: normal(k, *shape) / np.sqrt(shape[0])
+            for k, (name, shape) in enumerate(shapes.items())
+        }
+        for _ in range(sizes.layers)
+    ]
+
+    def block(x: Array, w: Any) -> Array:
+        q, k, v = jnp.split(jax.nn.standardize(x) @ w["qkv"], 3, axis=-1)
+        q, k, v = (each.reshape(*x.shape[:2], heads, d // heads) for each in (q, k, v))
+        scores = jnp.einsum("bqhd,bkhd->bhqk", q, k) / np.sqrt(d // heads)
+        mixed = jnp.einsum("bhqk,bkhd->bqhd", softmax(scores), v).reshape(x.shape)
+        x = x + mixed @ w["out"]
+        return x + gelu(jax.nn.standardize(x) @ w["up"]) @ w["down"]
+
+    def loss(blocks: Any, x: Array) -> Array:
+        for w in blocks:
+            x = block(x, w)
+        return -jnp.mean(jax.nn.log_softmax(x)[..., 0])
+
+    return loss, (blocks, normal(10, sizes.batch, sizes.length, d))
+
+
+def densities_of_calls(sizes: Sizes) -> tuple[Function, tuple[Any, ...]]:
+    """A net of softplus that gives the scale of a normal density, after standardising by std."""
+    d = sizes.width
+    weights = [normal(k, d, d) / np.sqrt(d) for k in range(sizes.layers)]
+
+    def loss(weights: Any, x: Array) -> Array:
+        h = x
+        for w in weights:
+            h = jax.nn.softplus(h @ w)
+            h = h / (jnp.std(h, axis=-1, keepdims=True) + 1)
+        scale = jax.nn.softplus(h) + 0.1
+        return jnp.mean(jnp.log(scale) + (x / scale) ** 2)
+
+    return loss, (weights, normal(10, sizes.batch * sizes.length, d))
+
+
+OF_CALLS: dict[str, Callable[[Sizes], tuple[Function, tuple[Any, ...]]]] = {
+    "transformer of calls": transformer_of_calls,
+    "densities of calls": densities_of_calls,
+}
+"""Programs for `purebp.autodiff.fused`."""
