@@ -51,6 +51,7 @@ def vjp(
     flat, tree = jax.tree.flatten(primals)
     leaves = list(map(_as_array, flat))
 
+    @wraps(function)
     def flat_function(*flat: Any) -> Any:
         out = function(*jax.tree.unflatten(tree, flat))
         if has_aux and not (isinstance(out, tuple) and len(out) == 2):
@@ -182,6 +183,12 @@ def jacobian(
 def _table(custom_rules: CustomRules, rules: Rules | None) -> Rules:
     if custom_rules not in ("honour", "open"):
         raise OptionError(f"custom_rules is {custom_rules!r}, expected 'honour' or 'open'")
+    for name, rule in (rules or {}).items():
+        if rule is not None and not isinstance(rule, Rule):
+            raise OptionError(
+                f"rules has {in_words(rule)} for {name!r}, expected purebp.autodiff.Rule(forward, "
+                "backward), or None where the derivative is 0"
+            )
     return {**RULES, **(OPENED if custom_rules == "open" else {}), **(rules or {})}
 
 
@@ -203,6 +210,8 @@ def _chosen(
 ) -> tuple[Function, list[Any]]:
     """The function of its differentiated arguments alone, and these arguments."""
     several = [argnums] if isinstance(argnums, int) else list(argnums)
+    if not all(isinstance(place, int) for place in several):
+        raise ArgumentError(f"argnums is {argnums!r}, expected a number or several")
     for place in several:
         if not -len(args) <= place < len(args):
             name = getattr(function, "__name__", "the function")
@@ -211,6 +220,7 @@ def _chosen(
                 "positional arguments"
             )
 
+    @wraps(function)
     def of_chosen(*moved: Any) -> Any:
         given = list(args)
         for place, value in zip(several, moved, strict=True):
@@ -269,6 +279,8 @@ def _cotangents_of(y: Any, y_bar: Any) -> list[Any]:
         if not is_inexact(out):
             bars.append(None)
             continue
+        if jnp.iscomplexobj(bar) and not jnp.iscomplexobj(out):
+            raise DtypeError(f"a cotangent is complex, expected {jnp.result_type(out)}, as y")
         if jnp.shape(bar) != jnp.shape(out):
             raise ShapeError(
                 f"a cotangent has shape {jnp.shape(bar)}, expected {jnp.shape(out)}, as y"

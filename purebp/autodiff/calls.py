@@ -21,7 +21,7 @@ from purebp.compat import (
     wait_for,
 )
 
-BODIES = ("jaxpr", "call_jaxpr")
+BODIES = ("jaxpr", "call_jaxpr", "callee")
 INLINE = {"jit", "pjit", "closed_call", "core_call"}
 
 
@@ -145,3 +145,60 @@ def _custom_vjp_backward(step: Step, saved: Any, bars: Values) -> Values:
 
 
 custom_vjp = Rule(_custom_vjp_forward, _custom_vjp_backward)
+
+
+def _linear_call_forward(step: Step, args: Values) -> tuple[list[Any], Any]:
+    """Constants and residuals have the derivatives of the body: JAX has none for them."""
+    count = _fixed_in(step.equation)
+    if not any(step.wanted[:count]):
+        return run_equation(step.equation, args), (list(args), None)
+    wanted = [k < count and use for k, use in enumerate(step.wanted)]
+    outs, tape = run_forward(body_of(step.equation), args, wanted, step.arriving, step.rules)
+    return outs, (list(args), tape)
+
+
+def _linear_call_backward(step: Step, saved: Any, bars: Values) -> Values:
+    args, tape = saved
+    count = _fixed_in(step.equation)
+    of_fixed = [None] * count if tape is None else run_backward(tape, bars)[:count]
+    if not any(step.wanted[count:]):
+        return [*of_fixed, *(None for _ in args[count:])]
+    return [*of_fixed, *_turned(step.equation, args[:count], dense(step.equation, bars))]
+
+
+def _turned(equation: Any, fixed: Values, bars: Values) -> list[Any]:
+    """The user's transpose, as a linear call whose transpose is the user's function.
+
+    All that either is not linear in is an operand of both: nothing that is traced is closed over.
+    """
+    params = equation.params
+    transpose, consts = params["transpose_thunk"]()
+    held, more = len(consts), len(consts) + len(fixed)
+
+    def backward(*args: Any) -> Any:
+        residuals = args[held + params["num_callee_consts"] : more]
+        return jaxpr_as_fun(closed(transpose))(*args[:held], *residuals, *args[more:])
+
+    def forward(*args: Any) -> Any:
+        return jaxpr_as_fun(closed(params["callee"]))(*args[held:])
+
+    def program(function: Any, linear: Values) -> Any:
+        avals = [like_aval(jax.typeof(x)) for x in (*consts, *fixed)]
+        return jax.make_jaxpr(function)(*avals, *(like_aval(v.aval) for v in linear))
+
+    again = program(forward, equation.invars[len(fixed) :])
+    return equation.primitive.bind(
+        *(*consts, *fixed, *bars),
+        callee=program(backward, equation.outvars),
+        transpose_thunk=lambda: (again, ()),
+        num_callee_consts=0,
+        num_res=more,
+    )
+
+
+def _fixed_in(equation: Any) -> int:
+    """How many operands a linear call is not linear in."""
+    return equation.params["num_callee_consts"] + equation.params["num_res"]
+
+
+linear_call = Rule(_linear_call_forward, _linear_call_backward)

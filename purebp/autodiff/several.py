@@ -180,22 +180,6 @@ def _callback_forward(step: Step, args: Values) -> tuple[list[Any], Any]:
 callback = Rule(_callback_forward, _never)
 
 
-def _named_forward(step: Step, args: Values) -> tuple[list[Any], Any]:
-    """A primitive of JAX 0.12 that is an object with rules in JAX's own terms."""
-    name = type(step.equation.params["_prim"]).__name__
-    if name != "Ldexp":
-        raise refused(step.equation, f"{name} brings rules in JAX's own terms, which are not read")
-    return run_equation(step.equation, args), args[1]
-
-
-def _named_backward(step: Step, power: Any, bars: Values) -> Values:
-    """x 2^n is linear in x, and its own transpose."""
-    return [*run_equation(step.equation, [bars[0], power]), None]
-
-
-named = Rule(_named_forward, _named_backward)
-
-
 def _gamma_forward(step: Step, args: Values) -> tuple[list[Any], Any]:
     (y,) = run_equation(step.equation, args)
     return [y], (args[1], y)

@@ -12,6 +12,7 @@ from purebp.autodiff import (
     jits,
     loops,
     matrices,
+    named,
     products,
     several,
     shards,
@@ -92,7 +93,7 @@ RULES: dict[str, Rule | None] = {
     "one_minus_square": several.one_minus_square,
     "polynomial": several.polynomial,
     "eval_jaxpr": calls.opened,
-    "call_hi_primitive": several.named,
+    "call_hi_primitive": named.named,
     "dot_general": products.dot_general,
     "ragged_dot_general": products.ragged_dot,
     "select_n": several.select_n,
@@ -110,6 +111,7 @@ RULES: dict[str, Rule | None] = {
     "core_call": calls.opened,
     "custom_jvp_call": calls.custom_jvp,
     "custom_vjp_call": calls.custom_vjp,
+    "linear_call": calls.linear_call,
     "remat2": calls.checkpoint,
     "checkpoint": calls.checkpoint,
     "scan": loops.scan,
@@ -141,7 +143,9 @@ RULES: dict[str, Rule | None] = {
     **dict.fromkeys(("sign", "floor", "ceil", "round", "stop_gradient")),
 }
 
-OPENED: dict[str, Rule | None] = dict.fromkeys(("custom_jvp_call", "custom_vjp_call"), calls.opened)
+OPENED: dict[str, Rule | None] = dict.fromkeys(
+    ("custom_jvp_call", "custom_vjp_call", "linear_call"), calls.opened
+)
 """The rows for functions with a rule of their own, where that is not taken: through their body."""
 
 EXACT_TAILS: dict[str, Rule | None] = {

@@ -5,7 +5,8 @@ used several times; one that is 0 is `None`, and is never computed with.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import jax
@@ -13,10 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import Literal
 
-from purebp.autodiff.flow import flow_of, rule_for
+from purebp.autodiff.flow import flow_of, is_inexact, rule_for
 from purebp.autodiff.rule import Rule, Step
 from purebp.compat import closed, in_place, line_of_equation, run_equation
-from purebp.errors import CotangentError, NoRuleError
+from purebp.errors import CotangentError, NoRuleError, in_words
 
 
 class Node(NamedTuple):
@@ -61,11 +62,9 @@ def run_forward(
         if any(arrives):
             step = Step(equation, flow.wants(equation), arrives, rules, repeated(equation))
             rule = rule_for(equation, rules)
-            try:
+            with _at(equation):
                 outs, saved = rule.forward(step, given)
-            except NoRuleError as error:
-                error.line = error.line or line_of_equation(equation)
-                raise
+                _check(equation, equation.outvars, outs)
             if kept:
                 outs, saved = _as_kept(equation, outs, saved, kept)
             nodes.append(Node(step, rule, saved))
@@ -120,10 +119,11 @@ def run_backward(tape: Tape, bars: Sequence[Any]) -> list[Any]:
         arriving = [sums.pop(variable, None) for variable in equation.outvars]
         if all(bar is None for bar in arriving):
             continue
-        leaving = rule.backward(step, saved, arriving)
+        with _at(equation):
+            leaving = rule.backward(step, saved, arriving)
+            _check(equation, equation.invars, leaving, step.wanted)
         for variable, bar, use in zip(equation.invars, leaving, step.wanted, strict=True):
             if use and bar is not None:
-                _check(equation, variable, bar)
                 _add(sums, variable, in_place(variable.aval, bar))
     return [sums.get(variable) for variable in tape.invars]
 
@@ -134,11 +134,50 @@ def _add(sums: dict[Any, Any], variable: Any, bar: Any) -> None:
         sums[variable] = sums[variable] + bar if variable in sums else bar
 
 
-def _check(equation: Any, variable: Any, bar: Any) -> None:
-    expected, came = variable.aval, (tuple(bar.shape), jnp.dtype(bar.dtype))
-    if came != (tuple(expected.shape), jnp.dtype(expected.dtype)):
+IN_THE_RULE = "in the rule of"
+
+
+@contextmanager
+def _at(equation: Any) -> Generator[None]:
+    """An error in the rule of an equation is told with the line of the user that called it."""
+    try:
+        yield
+    except NoRuleError as error:
+        error.line = error.line or line_of_equation(equation)
+        raise
+    except CotangentError:
+        raise
+    except Exception as error:
+        if not any(note.startswith(IN_THE_RULE) for note in getattr(error, "__notes__", ())):
+            name, line = equation.primitive.name, line_of_equation(equation)
+            error.add_note(f"{IN_THE_RULE} {name!r}, at {line}")
+        raise
+
+
+def _check(
+    equation: Any, variables: Sequence[Any], values: Any, wanted: Sequence[bool] | None = None
+) -> None:
+    """What a rule gave fits the outputs of its equation; with `wanted`, the operands."""
+    what = "an output" if wanted is None else "a cotangent"
+    gave = f"the rule of {equation.primitive.name!r} gave"
+    if not isinstance(values, list | tuple) or len(values) != len(variables):
         raise CotangentError(
-            f"the rule of {equation.primitive.name!r} gave a cotangent of shape {came[0]} and "
-            f"dtype {came[1]}, expected {tuple(expected.shape)} and {expected.dtype} (at "
+            f"{gave} {in_words(values)}, expected a list of {len(variables)}: {what} each (at "
             f"{line_of_equation(equation)})"
         )
+    for place, variable in enumerate(variables):
+        value: Any = values[place]
+        is_none = wanted is not None and (value is None or not wanted[place])
+        if is_none or not is_inexact(variable.aval):
+            continue
+        expected, came = _kind(variable.aval), _kind(value)
+        if came != expected:
+            raise CotangentError(
+                f"{gave} {what} of {came}, expected {expected} (at {line_of_equation(equation)})"
+            )
+
+
+def _kind(x: Any) -> str:
+    """The shape and dtype, in words."""
+    dtype = getattr(x, "dtype", None) or jnp.result_type(x)
+    return f"shape {tuple(jnp.shape(x))} and dtype {jnp.dtype(dtype)}"

@@ -2,26 +2,29 @@
 
 It is known where what the condition looks at starts from numbers and goes on by numbers: these
 alone are run once, and the turns counted. A loop whose length depends on what is traced keeps
-nothing to run back over, and is refused.
+nothing to run back over, and is refused, unless it is given a bound.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache, partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax import lax
 from jax.core import Tracer
 from jax.extend.core import Literal
 
-from purebp.autodiff.flow import refused
+from purebp.autodiff.flow import is_inexact, refused
 from purebp.autodiff.rule import Rule, Step, Values
 from purebp.autodiff.split import evaluate, needed_for, variables_of
 from purebp.autodiff.tape import run_backward, run_forward
 from purebp.compat import closed, interpret, like_aval, run_equation
+from purebp.errors import OptionError
 
 NOT_KNOWN = (
     "a loop whose length is not known beforehand keeps nothing to run back over; use scan, or "
-    "fori_loop with bounds that are plain numbers"
+    "fori_loop with bounds that are plain numbers, or rules=purebp.autodiff.bounded(most turns)"
 )
 
 
@@ -48,6 +51,60 @@ def _backward(step: Step, tape: Any, bars: Values) -> Values:
 
 
 while_loop = Rule(_forward, _backward)
+
+
+@cache
+def bounded(limit: int) -> Mapping[str, Rule | None]:
+    """A row for `rules=`: `while` loops of any length, as loops of `limit` turns that stop early.
+
+    They take the memory of `limit` turns. What needs more of them is nan, and so is its gradient.
+
+    Raises:
+        OptionError: if `limit` is not a number of turns.
+
+    >>> import jax, purebp
+    >>> def doubled(x):
+    ...     return jax.lax.while_loop(lambda y: y < 9.0, lambda y: 2 * y, x)
+    >>> float(purebp.grad(doubled, rules=purebp.autodiff.bounded(10))(jax.numpy.float32(3.0)))
+    4.0
+    """
+    if not isinstance(limit, int) or limit < 1:
+        raise OptionError(f"limit is {limit!r}, expected the most turns that a loop may take")
+    return {"while": Rule(partial(_bounded_forward, limit), _backward_of_all)}
+
+
+def _bounded_forward(limit: int, step: Step, args: Values) -> tuple[list[Any], Any]:
+    params = step.equation.params
+    skipped, held = params["cond_nconsts"], params["body_nconsts"]
+    if _turns_of(step.equation, args) is not None:
+        outs, tape = _forward(step, args)
+        return outs, (tape, skipped)
+
+    def loop(*operands: Any) -> list[Any]:
+        of_cond, of_body = operands[:skipped], operands[skipped:][:held]
+
+        def goes_on(carry: Values) -> Any:
+            return interpret(params["cond_jaxpr"], [*of_cond, *carry], run_equation)[0]
+
+        def body(carry: Values) -> list[Any]:
+            return interpret(params["body_jaxpr"], [*of_body, *carry], run_equation)
+
+        def turn(carry: list[Any], _: None) -> tuple[list[Any], None]:
+            return lax.cond(goes_on(carry), body, list, carry), None
+
+        last, _ = lax.scan(turn, list(operands[skipped + held :]), None, length=limit)
+        done = jnp.where(goes_on(last), jnp.nan, 1)
+        return [y * done.astype(y.dtype) if is_inexact(y) else y for y in last]
+
+    shapes = [like_aval(v.aval) for v in step.equation.invars]
+    program = jax.make_jaxpr(loop)(*shapes)
+    outs, tape = run_forward(program, args, step.wanted, step.arriving, step.rules)
+    return outs, (tape, 0)
+
+
+def _backward_of_all(step: Step, saved: Any, bars: Values) -> Values:
+    tape, skipped = saved
+    return [*(None for _ in range(skipped)), *run_backward(tape, bars)]
 
 
 def _turns_of(equation: Any, args: Values) -> int | None:

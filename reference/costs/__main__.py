@@ -15,7 +15,7 @@ from rich.progress import track
 from rich.table import Table
 
 from purebp.autodiff import fused
-from purebp.autodiff.fused import CALLS
+from purebp.autodiff.fusion import CALLS
 from purebp.benchmark.report import environment
 from reference.costs.measure import Found, measure
 from reference.costs.programs import FEW, LARGE, OF_CALLS, PROGRAMS, SMALL

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import jax.scipy.special as sp
 import numpy as np
 from jax import lax
+from jax.custom_derivatives import linear_call
 
 RNG = np.random.default_rng(0)
 X, Y = (RNG.standard_normal((3, 4)) for _ in range(2))
@@ -311,6 +312,30 @@ def doubled_jvp(primals, tangents):
     return doubled(x, y), (2 * dx * y + x * dy, dx * jnp.cos(x))
 
 
+def scaled_twice(r, x):
+    return linear_call(lambda r, x: r * x * V, lambda r, bar: r * bar * V, r, x)
+
+
+def roots(a):
+    """y^3 = a and y z = 1, with something beside."""
+
+    def equations(both):
+        return {"y": both["y"] ** 3 - a, "z": both["y"] * both["z"] - 1}
+
+    def solve(_, guess):
+        return {"y": jnp.cbrt(a), "z": 1 / jnp.cbrt(a)}, a + guess["y"]
+
+    def tangent_solve(linear, bar):
+        ones = jnp.ones_like(bar["y"])
+        dy, dz = {"y": ones, "z": 0 * ones}, {"y": 0 * ones, "z": ones}
+        of_y, of_z = linear(dy), linear(dz)
+        y = bar["y"] / of_y["y"]
+        return {"y": y, "z": (bar["z"] - of_y["z"] * y) / of_z["z"]}
+
+    found, _ = lax.custom_root(equations, {"y": a, "z": a}, solve, tangent_solve, has_aux=True)
+    return found["y"] * jnp.sin(found["z"])
+
+
 CALLS = {
     "jit": of(jax.jit(lambda x, w: jnp.sin(x @ w)), X, W),
     "checkpoint": of(jax.checkpoint(lambda x, w: jnp.sin(x @ w)), X, W),
@@ -324,6 +349,8 @@ CALLS = {
     "samples": of(lambda a: jax.random.gamma(KEY, a) + jax.random.normal(KEY, a.shape) * a, V + 1),
     "log samples": of(lambda a: jax.random.loggamma(KEY, a), V),
     "vmap": of(jax.vmap(lambda x, y: x @ y), X, Y),
+    "linear call": of(lambda x: scaled_twice(V, x) * x, V + 1),
+    "root of several": of(roots, V + 2),
     "root": of(
         lambda a: lax.custom_root(
             lambda y: y**3 - a,
@@ -334,9 +361,8 @@ CALLS = {
         2.0,
     ),
 }
-if jax.__version_info__ >= (0, 12):  # there a primitive that brings its rules in JAX's terms
-    del CALLS["root"]
 BEYOND = {
+    "residuals of a linear call": of(lambda r, x: scaled_twice(r, x) * r, V, V + 1),
     "sign of complex": of(lambda a, b: jnp.real(lax.sign(lax.complex(a, b)) * (1 + 2j)), X, Y),
     "nextafter": of(lambda x, y: lax.nextafter(x, 1 + y) * x, X, Y),
     "zeta": of(lax.zeta, V + 2, V + 1),

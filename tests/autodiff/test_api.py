@@ -1,5 +1,8 @@
 """grad, value_and_grad, vjp, jacobian: arguments, trees, integers, aux, transformations, errors."""
 
+import itertools
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import purebp
+from purebp.compat import enable_x64
 from purebp.errors import ArgumentError, DtypeError, ShapeError
 
 X = jnp.asarray([1.0, -2.0, 0.5])
@@ -99,6 +103,16 @@ def test_an_argument_that_does_not_matter_has_zeros():
         (lambda: purebp.grad(jnp.sin)("a"), DtypeError, "a str in it, expected arrays"),
         (lambda: purebp.vjp(jnp.sin, X)[1](X[:2]), ShapeError, r"shape \(2,\), expected \(3,\)"),
         (lambda: purebp.vjp(jnp.sin, X)[1]((X,)), ArgumentError, "the cotangent has the structure"),
+        (
+            lambda: purebp.vjp(jnp.sin, X)[1](X * 1j),
+            DtypeError,
+            "cotangent is complex, expected fl",
+        ),
+        (
+            lambda: purebp.grad(jnp.sin, "x")(1.0),
+            ArgumentError,
+            "argnums is 'x', expected a number",
+        ),
     ],
 )
 def test_bad_input_gets_a_clear_error(call, error, message):
@@ -119,6 +133,44 @@ def test_under_jit_vmap_and_in_any_order_with_jax():
     assert float(third) == pytest.approx(-np.cos(0.3), rel=1e-5)
     tangent = jax.jvp(purebp.grad(jnp.sin), (0.3,), (1.0,))[1]
     assert float(tangent) == pytest.approx(-np.sin(0.3), rel=1e-5)
+
+
+def looped(x):
+    return jax.lax.scan(lambda c, k: (jnp.sin(c) * x + k, None), x, jnp.arange(3.0))[0]
+
+
+def branched(x):
+    return jax.lax.cond(x > 0, lambda x: jnp.exp(x) * x, jnp.cos, x)
+
+
+def called(x):
+    step = jax.jit(lambda x: jnp.tanh(x) * jnp.exp(-x * x) / (1 + x * x) + jnp.sin(x) * x)
+    return step(step(x))
+
+
+def again(x):
+    return jax.checkpoint(lambda x: jnp.sin(x) * jnp.exp(jnp.cos(x)))(x)
+
+
+@pytest.mark.parametrize("function", [looped, branched, called, again])
+def test_third_derivatives_are_those_of_jax(function):
+    with enable_x64(True):
+        expected = jax.grad(jax.grad(jax.grad(function)))(0.3)
+        for first, second, third in itertools.product((purebp.grad, jax.grad), repeat=3):
+            found = first(second(third(function)))(0.3)
+            assert float(found) == pytest.approx(float(expected), rel=1e-9)
+
+
+def test_a_leaked_value_is_told_with_the_function_that_leaked_it():
+    kept = list[Any]()
+
+    def leaks(x):
+        kept.append(2 * x)
+        return x
+
+    purebp.grad(leaks)(1.0)
+    with pytest.raises(jax.errors.UnexpectedTracerError, match=r"leaked was leaks at .*test_api"):
+        purebp.grad(lambda x: x * kept[0])(1.0)
 
 
 def test_closures_over_traced_values_are_constants():

@@ -1,6 +1,7 @@
 """Every rule of the table against `jax.grad`, on programs that reach it."""
 
 import itertools
+import re
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,7 @@ from jax import lax
 from purebp.autodiff import Rule, grad
 from purebp.autodiff.table import RULES
 from purebp.compat import enable_x64, jit_once
-from purebp.errors import CotangentError, NoRuleError
+from purebp.errors import CotangentError, NoRuleError, OptionError
 from purebp.verification.rules import equations
 from tests.autodiff.programs import BEYOND, CALLS, LOOPS, MATRICES, PROGRAMS, W, X
 
@@ -147,6 +148,40 @@ def test_a_rule_that_gives_the_wrong_shape_or_dtype_is_named(bar, message):
     wrong = Rule(sine_forward, lambda *_: [bar])
     with pytest.raises(CotangentError, match=message):
         grad(lambda x: jnp.sum(jnp.sin(x)), rules={"sin": wrong})(jnp.ones((2, 2)))
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        (Rule(sine_forward, lambda *_: []), "gave a list of 0, expected a list of 1: a cotangent"),
+        (Rule(sine_forward, lambda *_: None), "gave None, expected a list of 1: a cotangent each"),
+        (Rule(lambda *_: ([], None), sine_backward), "gave a list of 0.* 1: an output each"),
+        (Rule(lambda *_: ([jnp.ones(7)], None), sine_backward), r"an output of shape \(7,\)"),
+    ],
+)
+def test_a_rule_that_gives_too_few_or_something_else_is_named(rule, message):
+    with pytest.raises(CotangentError, match=f"{message}.*test_table"):
+        grad(lambda x: jnp.sum(jnp.sin(x)), rules={"sin": rule})(jnp.ones((2, 2)))
+
+
+def test_an_error_inside_of_a_rule_is_told_with_the_users_line():
+    def backward(*_):
+        raise ZeroDivisionError("here")
+
+    @jax.jit
+    def loop(x):
+        return lax.fori_loop(0, 3, lambda _, y: jnp.sin(y), x)
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        grad(loop, rules={"sin": Rule(sine_forward, backward)})(1.0)
+    notes = [note for note in caught.value.__notes__ if "rule" in note]
+    assert len(notes) == 1
+    assert re.search("in the rule of 'sin', at .*test_table.*", notes[0])
+
+
+def test_what_is_no_rule_is_refused():
+    with pytest.raises(OptionError, match=r"rules has a function for 'sin', expected .*Rule"):
+        grad(jnp.sin, rules={"sin": sine_backward})(1.0)
 
 
 def written(x):

@@ -7,7 +7,7 @@ import pytest
 
 import purebp
 from purebp.autodiff import fused
-from purebp.autodiff.fused import CALLS
+from purebp.autodiff.fusion import CALLS
 from purebp.errors import OptionError
 from tests.autodiff.test_shards import assert_near
 
