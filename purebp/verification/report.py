@@ -35,7 +35,8 @@ class Report:
     that is "refused" (the layer does not take 16 bits) decides nothing.
 
     `source`: the backward pass and its line. `reproduction`: a script that shows the failure again.
-    `born`: where the backward pass makes the first nan or infinity out of numbers.
+    `born`: where the backward pass makes the first nan or infinity out of numbers. `parted`: which
+    call of a rule, in a function that contains some, gets the right cotangents and gives others.
     `unexplored`: options of which only the default was tried. `without_gradient`: arrays that
     the backward pass has no gradient of, which is not checked. `planted`: how many mistakes were
     planted to see whether the inputs show them; `unseen`: those that they did not show.
@@ -50,6 +51,7 @@ class Report:
     source: str = ""
     reproduction: str = ""
     born: str = ""
+    parted: str = ""
     unexplored: tuple[str, ...] = ()
     without_gradient: tuple[str, ...] = ()
     planted: int = 0
@@ -130,6 +132,7 @@ class Report:
     def _details(self) -> list[tuple[str, str]]:
         details = [(failure.check, describe(failure)) for failure in self.failures]
         details += [("where it is born", self.born)] if self.born else []
+        details += [("where it parts", self.parted)] if self.parted else []
         return [*details, (AGAIN, self.reproduction)] if self.reproduction else details
 
     def to_json(self) -> str:
@@ -148,6 +151,7 @@ class Report:
             "source": self.source,
             "reproduction": self.reproduction,
             "born": self.born,
+            "parted": self.parted,
             "unexplored": list(self.unexplored),
             "without_gradient": list(self.without_gradient),
             "planted": self.planted,

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from purebp.errors import PurebpError, first_line
-from purebp.verification.birth import birth_in_backward
 from purebp.verification.budget import Budget, BudgetName, budget_named
 from purebp.verification.cases import (
     Case,
@@ -24,6 +23,7 @@ from purebp.verification.costs import residual_bytes
 from purebp.verification.diagnosis import Diagnosis, in_context, of_a_check
 from purebp.verification.fallback import with_oracle
 from purebp.verification.origin import backward_of, line_of
+from purebp.verification.places import birth_in_backward, parting_in_function
 from purebp.verification.power import Power
 from purebp.verification.probe import Probe
 from purebp.verification.progress import nobody, watching
@@ -130,14 +130,17 @@ def verify_target(
         power = Power()
         runs = _run(made, amount, seed, power, probes, tell)
         lead = _lead(runs)
-        diagnosis, reproduction, born = None, "", ""
+        diagnosis, reproduction, born, parted = None, "", "", ""
         if lead is not None:
             tell(0, 0, "looking for what is wrong")
             diagnosis = _diagnose(made, lead, runs[lead])
             tell(0, 0, "looking for a smaller example")
             _shrink(lead, runs, amount)
             reproduction = _script(runs[lead], f"{made.name}: {diagnosis.text}")
-            born = _birth(runs[lead]) if diagnosis.kind == "not finite" else ""
+            if diagnosis.kind == "not finite":
+                born = _place(birth_in_backward, runs[lead])
+            elif lead in NUMBERS:
+                parted = _place(parting_in_function, runs[lead])
     kept, kept_by_autodiff = residual_bytes(made)
     return Report(
         target=made.name,
@@ -148,6 +151,7 @@ def verify_target(
         source=line_of(backward_of(made)),
         reproduction=reproduction,
         born=born,
+        parted=parted,
         unexplored=made.unexplored,
         without_gradient=made.without_gradient,
         planted=len(power.planted),
@@ -218,10 +222,10 @@ def _shrink(lead: str, runs: Mapping[str, Tally], budget: Budget) -> None:
             run.failure, run.found = failure, smallest
 
 
-def _birth(run: Tally) -> str:
-    """Where the first nan is born; a backward pass that does not run node by node tells nothing."""
+def _place(find: Callable[[Probe, Case], str], run: Tally) -> str:
+    """Where it goes wrong; a program that does not run node by node tells nothing."""
     try:
-        return birth_in_backward(*run.found) if run.found is not None else ""
+        return find(*run.found) if run.found is not None else ""
     except Exception:  # noqa: BLE001 - it is an addition to what was found
         return ""
 

@@ -1,13 +1,14 @@
-"""A nan of a backward pass is followed to the node that makes it."""
+"""Where it goes wrong: a nan is followed to the node that makes it, a gradient to the call."""
 
 import json
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 import purebp
-from purebp.verification.birth import birth_in_backward
 from purebp.verification.cases import Case, variants
+from purebp.verification.places import birth_in_backward, parting_in_function
 from purebp.verification.probe import Probe
 from purebp.verification.target import make_target
 
@@ -39,7 +40,7 @@ def test_the_report_names_the_line_and_the_cure():
     assert report.diagnosis is not None
     assert report.diagnosis.kind == "not finite"
     assert "div at " in report.born
-    assert "test_birth.py" in report.born
+    assert "test_places.py" in report.born
     assert "length_bwd" in report.born
     assert "guard the operand before" in report.born
     assert report.born in str(report)
@@ -68,3 +69,43 @@ def test_code_that_is_not_traced_tells_nothing():
     report = purebp.verify((layer_forward, layer_backward), np.ones(3), budget="quick")
     assert not report.ok
     assert not report.born
+
+
+@jax.custom_vjp
+def halved(x):
+    return x / 2
+
+
+halved.defvjp(lambda x: (x / 2, None), lambda _, y_bar: (y_bar / 2,))
+
+
+@jax.custom_vjp
+def squared(x):
+    return x * x
+
+
+squared.defvjp(lambda x: (x * x, x), lambda x, y_bar: (y_bar * x,))
+
+
+def net(x, w):
+    for _ in range(2):
+        x = halved(jnp.tanh(x @ w))
+    return halved(squared(x))
+
+
+def test_the_call_that_parts_is_told_with_its_line():
+    x = np.linspace(-1, 2, 12, dtype=np.float32).reshape(4, 3)
+    report = purebp.verify(net, x, np.eye(3, dtype=np.float32) + 0.1, budget="quick", seed=0)
+    assert report.verdict == "fail"
+    assert report.parted.startswith("squared, called at ")
+    assert "test_places.py" in report.parted
+    assert "(net)" in report.parted
+    assert "gives operand 0" in report.parted
+    assert report.parted in str(report)
+    assert json.loads(report.to_json())["parted"] == report.parted
+
+
+def test_what_contains_no_rules_parts_nowhere():
+    made = make_target((length_fwd, length_bwd), length, examples=(np.ones((3, 4), np.float32),))
+    probe = Probe(made, variants(made)[0])
+    assert not parting_in_function(probe, Case(probe.variant, "normal", "normal", 0))
