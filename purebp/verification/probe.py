@@ -29,6 +29,7 @@ from purebp.verification.truth import NEARBY, Oracle, Truth, near
 EPS32 = float(np.finfo(np.float32).eps)
 JACOBIAN_LIMIT = 2**20
 JACOBIAN_ROWS = 128
+MOST_ROWS = 1024
 KEPT = 32
 BATCH = 64
 DIFFER = WIDE / RTOL
@@ -79,12 +80,14 @@ class SixteenBits(NamedTuple):
 class Probe:
     """One variant of a target: its layout and its compiled functions.
 
-    `quick` compiles the pair in float32 as the rest is, fast but not to be fast.
+    `quick` compiles the pair in float32 as the rest is, fast but not to be fast. `rows`: up to how
+    many entries of the output there is a Jacobian.
     """
 
     target: Target
     variant: Variant
     quick: bool = False
+    rows: int = JACOBIAN_ROWS
     _kept: dict[Case, Evidence] = field(default_factory=dict[Case, Evidence], init=False)
     _memory: dict[Any, Any] = field(default_factory=dict[Any, Any], init=False)
     _batched: dict[tuple[int | None, ...], Any] = field(
@@ -122,7 +125,12 @@ class Probe:
         """Whether the Jacobian is small enough to be built."""
         inputs = sum(math.prod(shape) for shape in self.layout.chosen(self.layout.shapes))
         size = self.output_size
-        return size <= JACOBIAN_ROWS and size * inputs <= JACOBIAN_LIMIT
+        return size <= self.rows and size * inputs <= JACOBIAN_LIMIT
+
+    @cached_property
+    def with_jacobian(self) -> "Probe":
+        """This one if it has a Jacobian, else one that has it for larger outputs, at more cost."""
+        return self if self.has_jacobian else Probe(self.target, self.variant, True, MOST_ROWS)
 
     def reference_leaves(self, chosen: Leaves, rest: Leaves) -> list[Any]:
         """The floating outputs of the reference."""

@@ -87,8 +87,9 @@ def _stays_finite(probe: Probe, case: Case) -> Outcome:
     """Whether a number is one without `jax.jit` too: the compiler makes 0 of nan times 0."""
     if probe.target.numpy is not None:
         return Outcome()
-    compiled = probe.evidence(case).hand32.bars
-    if not np.isfinite(compiled).any():
+    found = probe.evidence(case).hand32
+    compiled = found.bars
+    if not np.isfinite(found.y).all() or not np.isfinite(compiled).any():
         return Outcome()
     bars = flat(probe.pull_leaves(*probe.inputs(case))[1])
     lost = np.where(np.isfinite(compiled), compiled, np.nan)

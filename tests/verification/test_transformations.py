@@ -93,3 +93,21 @@ def test_nan_that_the_compiler_alone_makes_0_is_found(bwd, kind):
     report = purebp.verify((masked_sum_fwd, bwd), X[:4, :1] * np.ones(3), mask, budget="quick")
     found = report.diagnosis.kind if report.diagnosis is not None else None
     assert found == kind
+
+
+def largest_fwd(x):
+    y = jnp.max(x, axis=-1)
+    return y, (x, y)
+
+
+def shared_bwd(saved, y_bar):
+    """Those that tie share; where there is a nan nothing is the largest."""
+    x, y = saved
+    ties = (x == y[..., None]).astype(x.dtype)
+    shares = ties / ties.sum(-1, keepdims=True) * y_bar[..., None]
+    return (jnp.zeros_like(x).at[..., jnp.arange(x.shape[-1])].add(shares),)
+
+
+def test_what_becomes_of_a_nan_that_the_output_has_too_is_nobodys_business():
+    report = purebp.verify((largest_fwd, shared_bwd), X[:4, :1] * np.arange(3.0), budget="quick")
+    assert report.ok, str(report)
