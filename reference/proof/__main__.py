@@ -27,7 +27,7 @@ from purebp.verification.table import default_processes
 DTYPES = ("float32", "float64", "bfloat16")
 JUDGES = ("purebp", "check_grads", "gradcheck")
 SEEDS = 20
-LIMIT = 600
+LIMIT = 1200
 """Seconds for one layer, with all its seeds."""
 RESULTS = Path("build/proof")
 
