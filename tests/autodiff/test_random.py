@@ -51,6 +51,13 @@ def branching_loop(x, y):
     return lax.scan(step, x, jnp.arange(4))[0]
 
 
+@jax.jit
+def block(x, y):
+    """Large enough to be kept where it is called twice."""
+    h = jnp.tanh(x * y[0]) + jnp.exp(-jnp.square(y))
+    return jnp.sin(h) / (1 + jnp.sum(h * h)) + x
+
+
 STEPS = {
     "sin": lambda x, _: jnp.sin(x),
     "tanh": lambda x, _: jnp.tanh(x),
@@ -76,6 +83,7 @@ STEPS = {
     "cond": halves,
     "switch in scan": branching_loop,
     "jit": jax.jit(lambda x, y: jnp.sin(x) + y),
+    "jit twice": lambda x, y: block(block(x, y), block(y, x)),
     "checkpoint": jax.checkpoint(lambda x, y: jnp.sin(jnp.sin(x) * y)),
     "vmap": jax.vmap(lambda x, y: x * jnp.dot(x, y) / 4),
 }
