@@ -271,21 +271,28 @@ class Probe:
     def own_rounding(self, case: Case) -> np.ndarray:
         """Rounding errors of the pair's own Jacobian, told from float32 nearby, in units of eps.
 
-        The largest of each argument.
+        The largest of each argument. Told from the cotangent of the case too, compiled as it is:
+        products with the 0 and 1 of unit cotangents are exact, and the compiler may round a
+        product before it is subtracted from itself, or not.
         """
         found, rng = self.evidence(case), np.random.default_rng(case.seed + 5)
-        sizes, bars = [leaf.size for leaf in found.chosen], [np.zeros(self.output_size)]
+        y_bar = self._cotangent(case)
+        sizes, total = [leaf.size for leaf in found.chosen], np.abs(found.y_bar).sum() or 1.0
         error: np.ndarray | float = 0.0
         for _ in range(NEARBY):
             low = [near(leaf, rng) for leaf in found.chosen]
-            rounded = self._hand(low, found.rest, bars, bars).jacobian
+            rounded = self._hand(low, found.rest, as_float64(y_bar), as_float64(y_bar))
             with enable_x64(True):
-                exact = self._hand(widen(low), found.rest, bars, bars).jacobian
-            assert rounded is not None
-            assert exact is not None
+                wide = as_float64(y_bar)
+                exact = self._hand(widen(low), found.rest, wide, wide)
+            assert rounded.jacobian is not None
+            assert exact.jacobian is not None
             with np.errstate(invalid="ignore"):
-                error = np.maximum(error, np.nan_to_num(np.abs(rounded - exact), posinf=0.0))
-        blocks = np.split(np.asarray(error) / EPS32, np.cumsum(sizes)[:-1], axis=1)
+                of_rows = np.abs(rounded.jacobian - exact.jacobian)
+                of_all = np.abs(flat(self.pull(low, found.rest, y_bar)[1]) - exact.bars) / total
+                lost = np.nan_to_num(np.concatenate([of_rows, of_all[None]]), posinf=0.0)
+                error = np.maximum(error, lost.max(axis=0, initial=0.0))
+        blocks = np.split(np.asarray(error) / EPS32, np.cumsum(sizes)[:-1])
         return np.repeat([block.max(initial=0.0) for block in blocks], sizes)
 
     def _hand(self, wide: Leaves, rest: Leaves, y_bar: Leaves, y_bar2: Leaves) -> Hand:

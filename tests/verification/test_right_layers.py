@@ -180,3 +180,23 @@ def test_large_terms_that_cancel_leave_their_rounding():
     how = {"reference": shared_keys_plain, "budget": "quick", "max_examples": 0}
     report = purebp.verify((shared_keys_fwd, shared_keys_bwd), *args, **how)
     assert report.ok, str(report)
+
+
+def attention_fwd(q, k, v):
+    return jax.nn.softmax(q @ k.T) @ v, (q, k, v)
+
+
+def attention_bwd(residuals, y_bar):
+    q, k, v = residuals
+    p, p_bar = jax.nn.softmax(q @ k.T), y_bar @ v.T
+    s_bar = p * (p_bar - jnp.sum(p * p_bar, -1, keepdims=True))
+    return s_bar @ k, s_bar.T @ q, p.T @ y_bar
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_product_may_be_rounded_before_it_cancels_or_not(seed):
+    """Of saturated rows the compiler leaves the rounding of y_bar v, times a large q."""
+    rng = np.random.default_rng(0)
+    args = [rng.standard_normal(shape).astype(np.float32) for shape in ((5, 4), (5, 4), (5, 1))]
+    report = purebp.verify((attention_fwd, attention_bwd), *args, budget="quick", seed=seed)
+    assert report.ok, str(report)

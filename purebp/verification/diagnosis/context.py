@@ -31,6 +31,7 @@ VAGUE = {"wrong formula", "overwritten", "term missing", "mask missing", "eps"}
 
 PLAIN = ("normal", "wide", "tails")
 """Where numbers are compared best: without zeros, of both signs."""
+FAINT = 1e-3
 POINTS = {"ties", "zeros", "zero rows", "equal", "nothing", "constants"}
 BROAD = VAGUE | {"scale missing", "transposed", "no gradient", "factor", "sign"}
 """Kinds that a few special points can look like."""
@@ -44,7 +45,9 @@ def in_context(target: Target, probe: Probe, case: Case) -> Diagnosis:
     plainer = [case._replace(pattern=pattern, seed=1) for pattern in PLAIN]
     plain = next((other for other in plainer if _fails(probe, other)), None)
     case = case if plain is None else plain
-    found = diagnose(probe, case) or _where_it_shows(probe, case) or _in_low_precision(probe, case)
+    shows = _fails(probe, case) or not probe.has_jacobian
+    found = _diagnosed(probe, case) if shows else None
+    found = found or _where_it_shows(probe, case) or _in_low_precision(probe, case)
     if plain is None and case.pattern in POINTS and found.kind in BROAD:
         found = Diagnosis("isolated point", f"wrong at special values only: {found.text}")
     first = variants(target)[0]
@@ -76,8 +79,24 @@ def _where_it_shows(probe: Probe, case: Case) -> Diagnosis | None:
     """The diagnosis on other values, where the error is too faint on these to be told."""
     patterns = sorted(patterns_of(probe.target), key=lambda pattern: pattern in POINTS)
     others = (case._replace(pattern=pattern, seed=1) for pattern in patterns)
-    found = (diagnose(probe, other) for other in others if _fails(probe, other))
+    found = (_diagnosed(probe, other) for other in others if _fails(probe, other))
     return next((each for each in found if each is not None), None)
+
+
+def _diagnosed(probe: Probe, case: Case) -> Diagnosis | None:
+    """The diagnosis; a gradient that is 0 where there is next to none is not dropped."""
+    found = diagnose(probe, case)
+    faint = found is not None and found.kind == "no gradient" and _is_faint(probe, case)
+    return None if faint else found
+
+
+def _is_faint(probe: Probe, case: Case) -> bool:
+    """Whether the slopes of a case are next to nothing beside the usual ones."""
+    here, usual = (probe.evidence(each).truth.jacobian for each in (case, probe.first))
+    if here is None or usual is None:
+        return False
+    sizes = [np.nan_to_num(np.abs(each), posinf=0.0).max(initial=0.0) for each in (here, usual)]
+    return bool(sizes[0] < FAINT * sizes[1])
 
 
 def _in_low_precision(probe: Probe, case: Case) -> Diagnosis:

@@ -156,3 +156,17 @@ def test_where_an_error_is_too_faint_to_be_told_other_values_tell_it():
     x = jnp.array([0.5, -1.0, 2.0, 0.1, 1.0])
     found = diagnosis(loss_bwd, "normal", fwd=loss_fwd, examples=(x, t))
     assert found.kind not in {"dtype", "cancellation"}
+
+
+def test_a_slope_that_is_lost_in_the_tails_is_not_dropped():
+    def tanh_fwd(x):
+        y = jnp.tanh(x)
+        return y, y
+
+    def tanh_bwd(y, y_bar):
+        return ((1 - y * y) * y_bar,)
+
+    for pattern in ("wide", "tails"):
+        found = diagnosis(tanh_bwd, pattern, fwd=tanh_fwd)
+        assert found.kind == "cancellation"
+        assert "digits are lost" in found.text
