@@ -39,10 +39,7 @@ def _root_backward(step: Step, saved: Any, bars: Values) -> Values:
     root = jax.tree.unflatten(primitive.out_tree, outs)
     root = root[0] if primitive.has_aux else root
     leaves, tree = jax.tree.flatten(root)
-    y_bars = [
-        jnp.zeros_like(y) if bar is None else bar
-        for y, bar in zip(leaves, bars[: len(leaves)], strict=True)
-    ]
+    y_bars = _filled(leaves, bars[: len(leaves)])
 
     def solution(*b: Any) -> Any:
         return primitive.tangent_solve(tangent_consts, root, jax.tree.unflatten(tree, b))
@@ -73,14 +70,36 @@ root = Rule(_root_forward, _root_backward)
 
 
 def _map_forward(step: Step, args: Values) -> tuple[list[Any], Any]:
-    """The slope of the user's function in a root, which JAX hands to `tangent_solve`."""
+    """D v, or D^T v, of the slope D of a function in a root: what JAX hands to `tangent_solve`.
+
+    By the table too: D^T v is the pullback of v, which is linear in v, and D v the pullback of
+    that.
+    """
     primitive = step.equation.params["_prim"]
 
-    def expanded(*flat: Any) -> Any:
-        return primitive.expand(*jax.tree.unflatten(primitive.in_tree, flat))
+    def slope(*flat: Any) -> Any:
+        consts, root, v = jax.tree.unflatten(primitive.in_tree, flat)
+        at, tree = jax.tree.flatten(root)
 
-    program = jax.make_jaxpr(expanded)(*(like_aval(v.aval) for v in step.equation.invars))
+        def function(*leaves: Any) -> Any:
+            return primitive.f(consts, jax.tree.unflatten(tree, leaves))
+
+        def pullback(*bars: Any) -> list[Any]:
+            return _filled(at, _pulled(step, function, at, [True] * len(at), bars))
+
+        if primitive.transposed:
+            return pullback(*jax.tree.leaves(v))
+        zeros = [jnp.zeros(out.aval.shape, out.aval.dtype) for out in step.equation.outvars]
+        found = _pulled(step, pullback, zeros, [True] * len(zeros), jax.tree.leaves(v))
+        return _filled(zeros, found)
+
+    program = jax.make_jaxpr(slope)(*(like_aval(v.aval) for v in step.equation.invars))
     return run_forward(program, args, step.wanted, step.arriving, step.rules)
+
+
+def _filled(values: Values, bars: Values) -> list[Any]:
+    """The cotangents, zeros for `None`."""
+    return [jnp.zeros_like(x) if bar is None else bar for x, bar in zip(values, bars, strict=True)]
 
 
 def _map_backward(step: Step, tape: Any, bars: Values) -> Values:
