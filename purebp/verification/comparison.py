@@ -189,14 +189,15 @@ def _usual_size(probe: Probe, case: Case) -> float:
 def _is_diagonal(probe: Probe, case: Case) -> bool:
     """Whether each output depends on one entry of each argument: nothing is added up.
 
-    On ordinary values and on those of the case: by chance few may matter on either.
+    On ordinary values and on those of the case: by chance few may matter on either. Of an
+    argument that does not matter at all, as keys of which all but one are masked, it is not known.
     """
     usual, here = (probe.evidence(each).truth.jacobian for each in (probe.first, case))
     if usual is None or here is None:
         return False
     sizes = [math.prod(shape) for shape in probe.layout.chosen(probe.layout.shapes)]
     blocks = np.split((usual != 0) | (here != 0), np.cumsum(sizes)[:-1], axis=1)
-    return all((block.sum(axis=1) <= 1).all() for block in blocks)
+    return all(block.any() and (block.sum(axis=1) <= 1).all() for block in blocks)
 
 
 def compare_gradient(check: str, probe: Probe, case: Case, hand: Hand, eps: float) -> Outcome:

@@ -14,6 +14,7 @@ from purebp.verification.comparison import (
     Outcome,
     allowed,
     compare,
+    digits_lost,
     slack,
     worst_of,
 )
@@ -59,9 +60,9 @@ def _tolerance(probe: Probe, case: Case, dtype: str, found: SixteenBits) -> np.n
     if probe.target.given is None:
         return allowed(probe, eps, found.truth.scale)
     error = np.abs(probe.autodiff_in(case, dtype) - found.truth.bars)
-    return 3 * _largest_of_each(probe, error) + SOME * eps * _largest_of_each(
-        probe, np.abs(found.truth.bars)
-    )
+    size = _largest_of_each(probe, np.abs(found.truth.bars))
+    cancelled = np.where(size == 0, digits_lost(probe, case, found.truth.bars, eps), 0.0)
+    return 3 * _largest_of_each(probe, error) + SOME * eps * size + cancelled
 
 
 def _largest_of_each(probe: Probe, numbers: np.ndarray) -> np.ndarray:
@@ -76,7 +77,8 @@ def check_jit(probe: Probe, case: Case) -> Outcome:
     chosen, rest, y_bar = probe.inputs(case)
     _, bars = probe.pull_leaves(chosen, rest, y_bar)
     found = probe.evidence(case)
-    tolerance = 2 * allowed(probe, EPS32, found.truth.scale)
+    lost = digits_lost(probe, case, found.truth.bars, EPS32)
+    tolerance = 2 * (allowed(probe, EPS32, found.truth.scale) + lost)
     oracle, place = "the compiled backward pass", probe.layout.place
     outcome = compare("jit", oracle, case, place, flat(bars), found.hand32.bars, tolerance)
     hiding = [case._replace(pattern=p) for p in HIDING if p in patterns_of(probe.target)]
@@ -127,6 +129,7 @@ def check_vmap(probe: Probe, case: Case) -> Outcome:
             if probe.target.rules:
                 size = np.full(size.shape, size.max(initial=0.0))
             tolerance = 16 * EPS32 * (size + np.abs(flat(expected))) * slack(probe, case) + TINY32
+            tolerance += 4 * digits_lost(probe, case, flat(expected), EPS32)
             values = flat([np.asarray(leaf)[index] for leaf in got])
             outcome = compare(
                 "vmap", "one by one", case, probe.layout.place, values, flat(expected), tolerance

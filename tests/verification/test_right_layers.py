@@ -200,3 +200,25 @@ def test_a_product_may_be_rounded_before_it_cancels_or_not(seed):
     args = [rng.standard_normal(shape).astype(np.float32) for shape in ((5, 4), (5, 4), (5, 1))]
     report = purebp.verify((attention_fwd, attention_bwd), *args, budget="quick", seed=seed)
     assert report.ok, str(report)
+
+
+def masked_attention_fwd(q, k, v, length):
+    scores = jnp.where(jnp.arange(len(k)) < length, q @ k.T, -jnp.inf)
+    p = jax.nn.softmax(scores)
+    return p @ v, (q, k, v, p)
+
+
+def masked_attention_bwd(residuals, y_bar):
+    q, k, v, p = residuals
+    p_bar = y_bar @ v.T
+    s_bar = p * (p_bar - jnp.sum(p * p_bar, -1, keepdims=True))
+    return s_bar @ k, s_bar.T @ q, p.T @ y_bar, None
+
+
+def test_what_masks_leave_of_a_product_that_cancels_is_rounding_too():
+    """With one key the slopes in q and k are 0, and what is left are roundings of y_bar v."""
+    rng = np.random.default_rng(0)
+    args = [rng.standard_normal(shape).astype(np.float32) for shape in ((8, 3), (8, 3), (8, 1))]
+    pair = (masked_attention_fwd, masked_attention_bwd)
+    report = purebp.verify(pair, *args, np.int32(1), budget="quick", seed=0)
+    assert report.ok, str(report)
