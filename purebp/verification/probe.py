@@ -225,6 +225,15 @@ class Probe:
 
         return flat(jit_once(derive)(low, rest, bar))
 
+    def runs_in(self, case: Case, dtype: str) -> bool:
+        """Whether the function itself takes a 16-bit dtype."""
+        low, rest, _ = self._rounded_inputs(case, dtype)
+        try:
+            jax.block_until_ready(self.forward_leaves(list(map(jnp.asarray, low)), rest))
+        except Exception:  # noqa: BLE001 - whatever somebody's function raises
+            return False
+        return True
+
     def _rounded_inputs(self, case: Case, dtype: str) -> tuple[list[Any], list[Any], list[Any]]:
         chosen, rest, y_bar = self.inputs(case)
         low, bar = ([np.asarray(x).astype(dtype) for x in leaves] for leaves in (chosen, y_bar))

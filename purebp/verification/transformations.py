@@ -46,7 +46,8 @@ def _in(probe: Probe, case: Case, dtype: str) -> Outcome:
     except DtypeError:
         return Outcome()
     except Exception:
-        if probe.target.given is None or probe.target.given.low:
+        given = probe.target.given
+        if given is None or (given.low and probe.runs_in(case, dtype)):
             raise
         return Outcome(refused=f"it does not run in {dtype}")
     if found.truth.draws_differ:

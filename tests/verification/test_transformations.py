@@ -60,6 +60,19 @@ def test_a_layer_that_takes_no_bfloat16_is_left_alone_unless_its_example_is_of_i
         checked(wide_bwd, "bfloat16")
 
 
+def test_a_function_that_takes_no_bfloat16_has_no_backward_pass_in_it():
+    def spectrum_fwd(x):
+        return jnp.abs(jnp.fft.rfft(x)) ** 2, x
+
+    def spectrum_bwd(x, y_bar):
+        _, pullback = jax.vjp(lambda x: spectrum_fwd(x)[0], x)
+        return pullback(y_bar)
+
+    report = purebp.verify((spectrum_fwd, spectrum_bwd), jnp.asarray(X, "bfloat16"), budget="quick")
+    assert report.checks["16 bits"].verdict == "refused"
+    assert report.ok, str(report)
+
+
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_an_example_in_16_bits_raises_no_alarm(dtype):
     x = jnp.asarray(X[:2], dtype)
