@@ -49,7 +49,8 @@ def in_context(target: Target, probe: Probe, case: Case) -> Diagnosis:
     found = _diagnosed(probe, case) if shows else None
     found = found or _where_it_shows(probe, case) or _in_low_precision(probe, case)
     if plain is None and case.pattern in POINTS and found.kind in BROAD:
-        found = Diagnosis("isolated point", f"wrong at special values only: {found.text}")
+        text = _of_ties(probe, case) or f"wrong at special values only: {found.text}"
+        found = Diagnosis("isolated point", text)
     first = variants(target)[0]
     usual = dict(first.settings)
     changed = [
@@ -97,6 +98,25 @@ def _is_faint(probe: Probe, case: Case) -> bool:
         return False
     sizes = [np.nan_to_num(np.abs(each), posinf=0.0).max(initial=0.0) for each in (here, usual)]
     return bool(sizes[0] < FAINT * sizes[1])
+
+
+def _of_ties(probe: Probe, case: Case) -> str:
+    """What to say if entries that tie have each the slope that they should share."""
+    found = probe.evidence(case)
+    exact, hand = found.truth.jacobian, found.hand64.jacobian
+    if exact is None or hand is None:
+        return ""
+    counts, whole = (hand != 0).sum(axis=1), np.abs(hand).max(axis=1, initial=0.0)
+    totals = [np.abs(each.sum(axis=1)) for each in (hand, exact)]
+    with np.errstate(invalid="ignore"):
+        all_of_it = np.isclose(totals[0], counts * whole) & np.isclose(totals[1], whole)
+    tied = np.flatnonzero(all_of_it & (counts > 1) & (whole > 0))
+    if not tied.size:
+        return ""
+    return (
+        f"where {counts[tied[0]]} entries tie, each gets all of the cotangent: they may share it, "
+        "or one of them may have it"
+    )
 
 
 def _in_low_precision(probe: Probe, case: Case) -> Diagnosis:

@@ -170,3 +170,15 @@ def test_a_slope_that_is_lost_in_the_tails_is_not_dropped():
         found = diagnosis(tanh_bwd, pattern, fwd=tanh_fwd)
         assert found.kind == "cancellation"
         assert "digits are lost" in found.text
+
+
+def test_entries_that_tie_and_have_all_of_the_cotangent_each_are_called_that():
+    def largest_fwd(x):
+        return jnp.max(x, axis=-1), x
+
+    def all_bwd(x, y_bar):
+        return (jnp.where(x == x.max(-1, keepdims=True), y_bar[:, None], 0),)
+
+    found = diagnosis(all_bwd, "nothing", fwd=largest_fwd)
+    assert found.kind == "isolated point"
+    assert found.text.startswith("where 2 entries tie, each gets all of the cotangent")
