@@ -69,13 +69,6 @@ class Evidence(NamedTuple):
     rounded: np.ndarray
 
 
-class SixteenBits(NamedTuple):
-    """The cotangents of the pair in a 16-bit dtype, and the truth at those rounded inputs."""
-
-    bars: np.ndarray
-    truth: Truth
-
-
 @dataclass
 class Probe:
     """One variant of a target: its layout and its compiled functions.
@@ -203,41 +196,6 @@ class Probe:
         if key not in self._memory:
             self._memory[key] = compute()
         return self._memory[key]
-
-    def sixteen_bits(self, case: Case, dtype: str) -> SixteenBits:
-        """The pair on the inputs of a case, rounded to a 16-bit dtype.
-
-        The reference runs on these inputs in float32: its noise is in units of eps, whatever eps.
-        """
-        low, rest, bar = self._rounded_inputs(case, dtype)
-        primal, bars = self.pull_quickly(low, rest, bar)
-        wide = [leaf.astype(np.float32) for leaf in low]
-        truth = self.oracle.truth(wide, rest, as_float64(bar), flat(primal), case.seed + 3)
-        return SixteenBits(flat(bars), truth)
-
-    def autodiff_in(self, case: Case, dtype: str) -> np.ndarray:
-        """The cotangents that autodiff of the reference has, all in a 16-bit dtype."""
-        low, rest, bar = self._rounded_inputs(case, dtype)
-
-        def derive(low: Any, rest: Any, bar: Any) -> Any:
-            y, pullback = jax.vjp(lambda x: self.reference_leaves(x, rest), low)
-            return pullback([b.astype(leaf.dtype) for b, leaf in zip(bar, y, strict=True)])[0]
-
-        return flat(jit_once(derive)(low, rest, bar))
-
-    def runs_in(self, case: Case, dtype: str) -> bool:
-        """Whether the function itself takes a 16-bit dtype."""
-        low, rest, _ = self._rounded_inputs(case, dtype)
-        try:
-            jax.block_until_ready(self.forward_leaves(list(map(jnp.asarray, low)), rest))
-        except Exception:  # noqa: BLE001 - whatever somebody's function raises
-            return False
-        return True
-
-    def _rounded_inputs(self, case: Case, dtype: str) -> tuple[list[Any], list[Any], list[Any]]:
-        chosen, rest, y_bar = self.inputs(case)
-        low, bar = ([np.asarray(x).astype(dtype) for x in leaves] for leaves in (chosen, y_bar))
-        return low, rest, bar
 
     def _cotangent(self, case: Case) -> list[Any]:
         bars = make_cotangent(case, [leaf.shape for leaf in self.output])

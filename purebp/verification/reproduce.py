@@ -1,12 +1,8 @@
 """A script that shows a failure again, as it stands."""
 
-import math
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from purebp.catalog import OPS
@@ -16,21 +12,18 @@ from purebp.signature import read_signature
 from purebp.verification.cases import Case
 from purebp.verification.comparison import Failure
 from purebp.verification.layout import widen
-from purebp.verification.natures import is_key
 from purebp.verification.origin import Import, import_of
 from purebp.verification.probe import Probe
 from purebp.verification.target import Target
 from purebp.verification.targets.instance import InstancePair, required
+from purebp.verification.targets.parts import is_module, linen_module
+from purebp.verification.written import UnwritableError, imports_for, number, written
 
 MOST = 2000
 """Numbers that a script writes out, at most."""
 WIDE = {"jacobian", "gradient float64", "finite differences"}
 """Checks of single numbers in float64."""
 NUMBERS = WIDE | {"gradient float32"}
-
-
-class UnwritableError(Exception):
-    """There is no script, and why."""
 
 
 class _Call(NamedTuple):
@@ -44,32 +37,33 @@ def script(probe: Probe, case: Case, failure: Failure, headline: str) -> str:
     """The script; a comment that says why there is none where that is so."""
     try:
         if failure.check in NUMBERS and failure.argument:
-            return _of_a_number(probe, case, failure, headline)
+            return _of_anumber(probe, case, failure, headline)
         return _of_a_check(probe, case, failure, headline)
     except UnwritableError as reason:
         return f"# no script: {reason}\n"
 
 
-def _of_a_number(probe: Probe, case: Case, failure: Failure, headline: str) -> str:
+def _of_anumber(probe: Probe, case: Case, failure: Failure, headline: str) -> str:
     """Run the hand-written backward pass, and compare one number with the expected one."""
     target = probe.target
     wide = failure.check in WIDE
     args, y_bar = _inputs(probe, case, failure, wide=wide)
     names = _names(target, args)
     call = _call(target, probe.settings, names)
+    more = _import_lines([each for arg in args for each in imports_for(arg)])
     place = _place(probe, failure)
     sign = "-" if place.endswith(".imag") else ""
     entry = f"[{', '.join(map(str, failure.element))}]" if failure.element else ""
     lines = [
-        *_header(headline, [*call.imports, "import jax", "import jax.numpy as jnp"]),
+        *_header(headline, [*call.imports, *more, "import jax", "import jax.numpy as jnp"]),
         *(['jax.config.update("jax_enable_x64", True)', ""] if wide else []),
         *map(_assigned, (*names, "y_bar"), (*args, y_bar)),
         "",
         *call.lines,
         f"got = {sign}bars{place}{entry}",
-        f"expected = {_number(failure.expected)}  # {failure.oracle}",
+        f"expected = {number(failure.expected)}  # {failure.oracle}",
         f'print("{failure.argument}_bar{entry}: got", got, "expected", expected)',
-        f"assert abs(got - expected) <= {_number(failure.tolerance)}",
+        f"assert abs(got - expected) <= {number(failure.tolerance)}",
     ]
     return "\n".join(lines) + "\n"
 
@@ -80,9 +74,11 @@ def _of_a_check(probe: Probe, case: Case, failure: Failure, headline: str) -> st
     args, _ = _inputs(probe, case, failure, wide=False)
     names = _names(target, args)
     imports, layer = _layer(target)
+    imports += _import_lines([each for arg in args for each in imports_for(arg)])
     static = f"static={probe.settings!r}, " if probe.settings else ""
     pair = target.numpy
     given = names[: pair.count] if isinstance(pair, InstancePair) else names
+    given = given[1:] if is_module(target.source) else given
     call = ", ".join([layer, *given, f'{static}budget="quick"'])
     lines = [
         *_header(headline, [*imports, "import jax", "import jax.numpy as jnp", "import purebp"]),
@@ -203,10 +199,16 @@ def _of_a_function(
     target: Target, settings: Mapping[str, Any], layer: str, names: Sequence[str]
 ) -> list[str]:
     """By name where a setting stands among the arguments."""
-    known = {parameter.name for parameter in read_signature(target.source).parameters}
-    given = [f"{name}={name}" for name in names] if known & set(settings) else list(names)
+    source = target.source.__call__ if _is_any_module(target.source) else target.source
+    known = {parameter.name for parameter in read_signature(source).parameters}
+    passed = names[1:] if is_module(target.source) else names
+    given = [f"{name}={name}" for name in passed] if known & set(settings) else list(passed)
     given += [f"{key}={value!r}" for key, value in settings.items()]
     return _through_vjp(layer, names, given)
+
+
+def _is_any_module(source: Any) -> bool:
+    return linen_module(source) is not None or is_module(source)
 
 
 def _numpy(name: str) -> str:
@@ -220,6 +222,10 @@ def _layer(target: Target) -> tuple[list[str], str]:
         return ["from purebp.catalog import OPS"], f"OPS[{source.name!r}]"
     if isinstance(target.numpy, InstancePair):
         return _object(target)
+    if linen_module(source) is not None:
+        return _import_lines(imports_for(source)), f"{written(source)}.apply"
+    if is_module(source):
+        return [], target.argument_name(0)
     functions = _functions(target)
     if not all(hasattr(function, "__name__") for function, _ in functions):
         raise UnwritableError(f"{target.name} has no name that a script could import")
@@ -261,53 +267,16 @@ def _functions(target: Target) -> list[tuple[Any, Any]]:
 
 
 def _import_lines(found: Sequence[Import]) -> list[str]:
-    folders = [f"sys.path.insert(0, {each.folder!r})" for each in found]
+    folders = [f"sys.path.insert(0, {each.folder!r})" for each in found if each.folder]
     names: dict[str, list[str]] = {}
     for each in found:
         names.setdefault(each.module, []).append(each.name)
     imports = [
-        f"from {module} import {', '.join(sorted(named))}" for module, named in names.items()
+        f"from {module} import {', '.join(sorted(set(named)))}" for module, named in names.items()
     ]
     return [*dict.fromkeys(folders), *imports]
 
 
 def _assigned(name: str, value: Any) -> str:
-    text = f"{name} = {_written(value)}"
+    text = f"{name} = {written(value)}"
     return text.replace("\n", "\n    ")
-
-
-def _written(value: Any) -> str:
-    """An argument as Python code."""
-    if value is None:
-        return "None"
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key!r}: {_written(each)}" for key, each in value.items()) + "}"  # type: ignore[reportUnknownVariableType]  # any tree may come
-    if type(value) in {tuple, list}:
-        parts = ", ".join(map(_written, value))
-        return f"[{parts}]" if isinstance(value, list) else f"({parts},)"
-    if not hasattr(value, "dtype"):
-        raise UnwritableError(f"an argument is a {type(value).__name__}")
-    if is_key(value):
-        return f"jax.random.wrap_key_data({_written(jax.random.key_data(value))})"
-    return _array(value)
-
-
-def _array(value: Any) -> str:
-    if value.dtype == jax.dtypes.float0:
-        return f"jax.numpy.zeros({value.shape}, jax.dtypes.float0)"
-    dtype = jnp.dtype(value.dtype).name
-    exact = np.asarray(value)
-    if dtype in {"bfloat16", "float16"}:
-        exact = exact.astype(np.float32)
-    if not exact.size:
-        return f'jnp.zeros({exact.shape}, "{dtype}")'
-    text = np.array2string(
-        exact, separator=", ", threshold=sys.maxsize, floatmode="unique", max_line_width=90
-    )
-    text = text.replace("nan", "jnp.nan").replace("inf", "jnp.inf")
-    rows = text if "\n" not in text else f"\n{text}"
-    return f'jnp.array({rows}, "{dtype}")'
-
-
-def _number(value: float) -> str:
-    return repr(value) if math.isfinite(value) else f'float("{value}")'

@@ -19,7 +19,13 @@ from purebp.verification.comparison import (
     worst_of,
 )
 from purebp.verification.layout import flat
-from purebp.verification.probe import Probe, SixteenBits
+from purebp.verification.low_precision import (
+    SixteenBits,
+    autodiff_in,
+    in_sixteen_bits,
+    runs_in,
+)
+from purebp.verification.probe import Probe
 
 SOME = 8
 HIDING = ("some nan", "some infinite", "all false", "a row false", "infinite where masked")
@@ -41,13 +47,13 @@ def check_sixteen_bits(probe: Probe, case: Case) -> Outcome:
 
 def _in(probe: Probe, case: Case, dtype: str) -> Outcome:
     try:
-        found = probe.sixteen_bits(case, dtype)
+        found = in_sixteen_bits(probe, case, dtype)
         tolerance = _tolerance(probe, case, dtype, found)
     except DtypeError:
         return Outcome()
     except Exception:
         given = probe.target.given
-        if given is None or (given.low and probe.runs_in(case, dtype)):
+        if given is None or (given.low and runs_in(probe, case, dtype)):
             raise
         return Outcome(refused=f"it does not run in {dtype}")
     if found.truth.draws_differ:
@@ -60,7 +66,7 @@ def _tolerance(probe: Probe, case: Case, dtype: str, found: SixteenBits) -> np.n
     eps = SIXTEEN_BITS[dtype]
     if probe.target.given is None:
         return allowed(probe, eps, found.truth.scale)
-    error = np.abs(probe.autodiff_in(case, dtype) - found.truth.bars)
+    error = np.abs(autodiff_in(probe, case, dtype) - found.truth.bars)
     size = _largest_of_each(probe, np.abs(found.truth.bars))
     cancelled = np.where(size == 0, digits_lost(probe, case, found.truth.bars, eps), 0.0)
     return 3 * _largest_of_each(probe, error) + SOME * eps * size + cancelled

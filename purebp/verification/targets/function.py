@@ -22,6 +22,7 @@ class _Called(NamedTuple):
     """What is called: `plain` has its signature, without the arguments named in `leading`."""
 
     name: str
+    source: Any
     function: Function
     plain: Function
     leading: tuple[str, ...] = ()
@@ -105,7 +106,7 @@ def _made(
 
     target = Target(
         name=called.name,
-        source=called.plain if called.function is called.plain else None,
+        source=called.source,
         forward=forward,
         pull=_pull_of(forward),
         reference=define,
@@ -156,11 +157,11 @@ def from_call(name: str, call: Call, parameters: tuple[Parameter, ...]) -> Targe
 def _called(target: Any) -> _Called:
     module = linen_module(target)
     if module is not None:
-        return _Called(type(module).__name__, module.apply, module.__call__, ("variables",))
+        return _Called(type(module).__name__, module, module.apply, module.__call__, ("variables",))
     if is_module(target):
-        return _Called(type(target).__name__, _call, target.__call__, ("module",))
+        return _Called(type(target).__name__, target, _call, target.__call__, ("module",))
     name = getattr(inspect.unwrap(target), "__name__", type(target).__name__)
-    return _Called(name, target, target)
+    return _Called(name, target, target, target)
 
 
 def _call(module: Any, *args: Any, **named: Any) -> Any:

@@ -279,11 +279,3 @@ def test_the_script_of_a_failure_calls_the_function(tmp_path):
     assert "from layers_with_a_rule import layer" in text
     assert "    return layer(x=x, w=w, flip=True)" in text
     compile(text, "script", "exec")
-
-
-def test_a_module_has_no_script():
-    made = make_target(equinox(wrong), examples=(X,))
-    probe = Probe(made, variants(made)[0], quick=True)
-    failure = CHECKS["jacobian"](probe, probe.first).failure
-    assert failure is not None
-    assert script(probe, probe.first, failure, "").startswith("# no script: ")
