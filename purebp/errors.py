@@ -1,5 +1,7 @@
 """The exceptions of purebp. A message names the op, the argument, what was expected, what came."""
 
+import inspect
+from pathlib import Path
 from typing import Any
 
 
@@ -81,6 +83,14 @@ def in_words(value: Any) -> str:
     name = type(value).__name__
     article = "an" if name[0] in "aeiouAEIOU" else "a"
     return f"{article} {name}" + (f" of {len(value)}" if isinstance(value, tuple | list) else "")
+
+
+def named(function: Any) -> str:
+    """A function by its name and where it is written: `loss (train.py:12)`."""
+    plain = inspect.unwrap(getattr(function, "func", function))
+    name = getattr(plain, "__name__", type(plain).__name__)
+    code = getattr(plain, "__code__", None)
+    return name if code is None else f"{name} ({Path(code.co_filename).name}:{code.co_firstlineno})"
 
 
 def first_line(error: Exception) -> str:

@@ -13,7 +13,7 @@ from purebp.autodiff.rule import Rule
 from purebp.autodiff.table import OPENED, RULES
 from purebp.autodiff.tape import run_backward, run_forward
 from purebp.compat import as_weak, zeros_of
-from purebp.errors import ArgumentError, DtypeError, OptionError, ShapeError, in_words
+from purebp.errors import ArgumentError, DtypeError, OptionError, ShapeError, in_words, named
 
 Function = Callable[..., Any]
 Argnums = int | Sequence[int]
@@ -55,7 +55,7 @@ def vjp(
     def flat_function(*flat: Any) -> Any:
         out = function(*jax.tree.unflatten(tree, flat))
         if has_aux and not (isinstance(out, tuple) and len(out) == 2):
-            raise ArgumentError(f"the function returned {in_words(out)}, expected (y, aux)")
+            raise ArgumentError(f"{named(function)} returned {in_words(out)}, expected (y, aux)")
         return out
 
     jaxpr, shape = jax.make_jaxpr(flat_function, return_shape=True)(*leaves)
@@ -109,10 +109,10 @@ def value_and_grad(
     def differentiated(*args: Any, **kwargs: Any) -> Any:
         of_chosen, chosen = _chosen(function, argnums, args, kwargs)
         if not allow_int:
-            jax.tree.map(_must_be_inexact, chosen)
+            _must_be_inexact(function, chosen)
 
         y, pullback, *aux = vjp(of_chosen, *chosen, has_aux=has_aux, **table)
-        _must_be_real_number(y)
+        _must_be_real_number(function, y)
         bars = pullback(jnp.ones_like(y))
         bars = bars[0] if isinstance(argnums, int) else tuple(bars)
         return ((y, *aux) if has_aux else y), bars
@@ -167,7 +167,7 @@ def jacobian(
     @wraps(function)
     def differentiated(*args: Any, **kwargs: Any) -> Any:
         of_chosen, chosen = _chosen(function, argnums, args, kwargs)
-        jax.tree.map(_must_be_inexact, chosen)
+        _must_be_inexact(function, chosen)
 
         y, pullback, *aux = vjp(of_chosen, *chosen, has_aux=has_aux, **table)
         leaves, tree = jax.tree.flatten(y)
@@ -214,10 +214,9 @@ def _chosen(
         raise ArgumentError(f"argnums is {argnums!r}, expected a number or several")
     for place in several:
         if not -len(args) <= place < len(args):
-            name = getattr(function, "__name__", "the function")
             raise ArgumentError(
-                f"{name}: argnums has {place}, expected the place of one of its {len(args)} "
-                "positional arguments"
+                f"{named(function)}: argnums has {place}, expected the place of one of its "
+                f"{len(args)} positional arguments"
             )
 
     @wraps(function)
@@ -240,24 +239,28 @@ def _as_array(leaf: Any) -> Any:
     raise DtypeError(f"an argument has {in_words(leaf)} in it, expected arrays and numbers")
 
 
-def _must_be_inexact(leaf: Any) -> None:
-    if not is_inexact(_as_array(leaf)):
-        raise DtypeError(
-            f"a differentiated argument has dtype {jnp.result_type(leaf)}, expected floating "
-            "numbers; pass others by another place than those in argnums, or allow_int=True"
-        )
+def _must_be_inexact(function: Function, chosen: Any) -> None:
+    for leaf in map(_as_array, jax.tree.leaves(chosen)):
+        if not is_inexact(leaf):
+            raise DtypeError(
+                f"{named(function)}: a differentiated argument has dtype {leaf.dtype}, expected "
+                "floating numbers; pass others by another place than those in argnums, or "
+                "allow_int=True"
+            )
 
 
-def _must_be_real_number(y: Any) -> None:
+def _must_be_real_number(function: Function, y: Any) -> None:
     if not hasattr(y, "shape"):
-        raise ShapeError(f"the function returned {in_words(y)}, expected one real number")
+        raise ShapeError(f"{named(function)} returned {in_words(y)}, expected one real number")
     if y.shape != ():
         raise ShapeError(
-            f"the function returned {in_words(y)}, expected one real number; sum it, or use "
+            f"{named(function)} returned {in_words(y)}, expected one real number; sum it, or use "
             "vjp or jacobian"
         )
     if not jnp.issubdtype(y.dtype, jnp.floating):
-        raise DtypeError(f"the function returned a number of dtype {y.dtype}, expected a real one")
+        raise DtypeError(
+            f"{named(function)} returned a number of dtype {y.dtype}, expected a real one"
+        )
 
 
 def _filled(bar: Any, leaf: Any) -> Any:

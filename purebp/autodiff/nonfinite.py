@@ -120,7 +120,7 @@ def find_nonfinite(
     (True, 'sqrt')
     """
     line = line_of(function, *args)
-    one_number(line)
+    one_number(function, line)
     arguments = tuple(place for place, leaf in enumerate(line.leaves) if not _finite([leaf]))
     bars = bars_of(line, lambda f: grad(f, rules=rules, custom_rules=custom_rules))
     cotangent = next(

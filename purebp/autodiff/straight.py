@@ -21,7 +21,7 @@ from purebp.compat import (
     scan_counts,
     traced_from,
 )
-from purebp.errors import ArgumentError, in_words
+from purebp.errors import ArgumentError, in_words, named
 
 Function = Callable[..., Any]
 See = Callable[[Any, list[Any], str], list[Any]]
@@ -131,12 +131,12 @@ def _plus(values: Sequence[Any], zeros: Sequence[Any]) -> list[Any]:
     return [x if zero is None else x + zero for x, zero in zip(values, zeros, strict=True)]
 
 
-def one_number(line: Line) -> None:
+def one_number(function: Function, line: Line) -> None:
     """Refuse a function that does not return one real number."""
     (y, *others) = line.outs or [None]
     if others or not is_inexact(y) or y.shape or jnp.issubdtype(y.dtype, jnp.complexfloating):
         came = f"{len(line.outs)} arrays" if others else in_words(y)
-        raise ArgumentError(f"the function returned {came}, expected one real number; sum it")
+        raise ArgumentError(f"{named(function)} returned {came}, expected one real number; sum it")
 
 
 def _run(program: Any, args: Sequence[Any], way: Way) -> list[Any]:

@@ -106,7 +106,7 @@ def compare(
     if against not in ("jax.grad", "float64"):
         raise OptionError(f"against is {against!r}, expected 'jax.grad' or 'float64'")
     line = line_of(function, *args)
-    one_number(line)
+    one_number(function, line)
 
     def by_gates(f: Function) -> Function:
         return grad(f, rules=rules, custom_rules=custom_rules)

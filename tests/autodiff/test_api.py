@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import purebp
 from purebp.compat import enable_x64
-from purebp.errors import ArgumentError, DtypeError, ShapeError
+from purebp.errors import ArgumentError, DtypeError, PurebpError, ShapeError
 
 X = jnp.asarray([1.0, -2.0, 0.5])
 
@@ -117,6 +117,22 @@ def test_an_argument_that_does_not_matter_has_zeros():
 )
 def test_bad_input_gets_a_clear_error(call, error, message):
     with pytest.raises(error, match=message):
+        call()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: purebp.grad(loss)(PARAMS, jnp.ones(3), scale=X),
+        lambda: purebp.grad(loss, 5)(PARAMS, X),
+        lambda: purebp.grad(loss, (0, 1))(PARAMS, jnp.arange(3)),
+        lambda: purebp.jacobian(loss, 1)(PARAMS, jnp.arange(3)),
+        lambda: purebp.vjp(loss, PARAMS, X, has_aux=True),
+    ],
+    ids=["several numbers", "argnums", "integers", "jacobian of integers", "no aux"],
+)
+def test_an_error_names_the_function_and_its_line(call):
+    with pytest.raises(PurebpError, match=rf"loss \(test_api.py:{loss.__code__.co_firstlineno}\)"):
         call()
 
 
