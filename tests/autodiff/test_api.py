@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import purebp
-from purebp.compat import enable_x64
+from purebp.compat import enable_x64, jit_once
 from purebp.errors import ArgumentError, DtypeError, PurebpError, ShapeError
 
 X = jnp.asarray([1.0, -2.0, 0.5])
@@ -170,11 +170,13 @@ def again(x):
 
 @pytest.mark.parametrize("function", [looped, branched, called, again])
 def test_third_derivatives_are_those_of_jax(function):
+    def every(x):
+        ways = itertools.product((jax.grad, purebp.grad), repeat=3)
+        return [first(second(third(function)))(x) for first, second, third in ways]
+
     with enable_x64(True):
-        expected = jax.grad(jax.grad(jax.grad(function)))(0.3)
-        for first, second, third in itertools.product((purebp.grad, jax.grad), repeat=3):
-            found = first(second(third(function)))(0.3)
-            assert float(found) == pytest.approx(float(expected), rel=1e-9)
+        expected, *others = map(float, jit_once(every)(0.3))
+    assert others == pytest.approx([expected] * len(others), rel=1e-9)
 
 
 def test_a_leaked_value_is_told_with_the_function_that_leaked_it():
