@@ -171,7 +171,7 @@ def _early(equations: Iterable[Any], known: Iterable[Any]) -> list[Any]:
     """The equations that depend on nothing but what is known."""
     have, early = set(known), list[Any]()
     for equation in equations:
-        if all(v in have for v in variables_of(equation)):
+        if not equation.effects and all(v in have for v in variables_of(equation)):
             early.append(equation)
             have.update(equation.outvars)
     return early

@@ -138,11 +138,14 @@ def _with_residuals(parts: Split, late: set[Any], available: set[Any]) -> Split:
     return parts._replace(backward=[*reversed(front), *parts.backward], residuals=kept)
 
 
-def needed_for(wanted: Sequence[Any], equations: Sequence[Any]) -> list[Any]:
-    """The equations that some variables hang on, and those that do something else."""
+def needed_for(
+    wanted: Sequence[Any], equations: Sequence[Any], *, with_effects: bool = True
+) -> list[Any]:
+    """The equations that some variables hang on, and those that do something else, as printing."""
     used, needed = set(_variables(wanted)), list[Any]()
     for equation in reversed(equations):
-        if equation.effects or any(v in used for v in equation.outvars):
+        acts = with_effects and equation.effects
+        if acts or any(v in used for v in equation.outvars):
             needed.append(equation)
             used.update(variables_of(equation))
     return needed[::-1]
@@ -168,7 +171,7 @@ def evaluate(
     """The wanted variables, by running equations on the values of others."""
     found = dict(values)
     for equation in equations:
-        if all(v in found for v in equation.outvars):
+        if equation.outvars and all(v in found for v in equation.outvars):
             continue
         given = [v.val if isinstance(v, Literal) else found[v] for v in equation.invars]
         found.update(zip(equation.outvars, run_equation(equation, given), strict=True))

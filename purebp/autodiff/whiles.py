@@ -133,7 +133,7 @@ def _turns_of(equation: Any, args: Values) -> int | None:
         ]
         known = dict(zip(program.jaxpr.invars, every, strict=True))
         known |= dict(zip(program.jaxpr.constvars, program.consts, strict=True))
-        return evaluate(needed_for(wanted, program.jaxpr.eqns), known, wanted)
+        return evaluate(_alone(wanted, program.jaxpr), known, wanted)
 
     def goes_on(state: Any) -> Any:
         return run(cond, consts[0], state[1], cond.jaxpr.outvars)[0]
@@ -146,8 +146,13 @@ def _turns_of(equation: Any, args: Values) -> int | None:
         return int(lax.while_loop(goes_on, turn, (0, first))[0])
 
 
+def _alone(wanted: Sequence[Any], jaxpr: Any) -> list[Any]:
+    """The equations that some variables hang on: to count turns nothing is printed."""
+    return needed_for(wanted, jaxpr.eqns, with_effects=False)
+
+
 def _places(jaxpr: Any, wanted: Sequence[Any]) -> list[int]:
     """The inputs that some variables hang on."""
-    used = {v for equation in needed_for(wanted, jaxpr.eqns) for v in variables_of(equation)}
+    used = {v for equation in _alone(wanted, jaxpr) for v in variables_of(equation)}
     used.update(v for v in wanted if not isinstance(v, Literal))
     return [k for k, v in enumerate(jaxpr.invars) if v in used]

@@ -191,6 +191,43 @@ def test_a_leaked_value_is_told_with_the_function_that_leaked_it():
         purebp.grad(lambda x: x * kept[0])(1.0)
 
 
+def printed_in_scan(x):
+    def step(c, k):
+        jax.debug.print("here {}", k)
+        jax.debug.print("and here")
+        return jnp.sin(c) * x, None
+
+    return jax.lax.scan(step, x, jnp.arange(3))[0]
+
+
+def printed_in_while(x):
+    def step(s):
+        jax.debug.print("here {} and here", s[0])
+        return jnp.sin(s[0]) * x, s[1] + 1
+
+    return jax.lax.while_loop(lambda s: s[1] < 3, step, (x, 0))[0]
+
+
+def printed_in_branch(x):
+    def branch(x):
+        jax.debug.print("here {} and here", x)
+        return x * x
+
+    return jax.lax.cond(x > 0, branch, jnp.sin, x)
+
+
+@pytest.mark.parametrize("transform", [lambda f: f, jax.jit])
+@pytest.mark.parametrize(
+    ("function", "count"), [(printed_in_scan, 3), (printed_in_while, 3), (printed_in_branch, 1)]
+)
+def test_what_is_printed_inside_is_printed_once(function, count, transform, capfd):
+    transform(purebp.grad(function))(0.5)
+    jax.effects_barrier()
+    printed = capfd.readouterr().out
+    assert (printed.count("here") - printed.count("and here")) == count
+    assert printed.count("and here") == count
+
+
 def test_closures_over_traced_values_are_constants():
     def outer(w):
         return purebp.grad(lambda x: jnp.sin(w * x))(0.5)
