@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from jax import lax
 
 from purebp.autodiff.rule import Rule, Step, Values, arrived
-from purebp.autodiff.split import Split, evaluate, split
+from purebp.autodiff.split import Split, split
 from purebp.compat import in_place, sharding_of, varying_axes, zeros_of
 
 
@@ -49,13 +49,11 @@ def _forward(step: Step, args: Values) -> tuple[list[Any], Any]:
 
 
 def _run(branch: Split, slots: list[Slot], *operands: Any) -> list[Any]:
-    values = {**branch.known, **dict(zip(branch.inputs, operands, strict=True))}
-    found = evaluate(branch.forward, values, [*branch.outputs, *branch.residuals])
-    count = len(branch.outputs)
+    outs, residuals = branch.run(operands)
     filled = [zeros_of(slot) for slot in slots]
-    for place, value in zip(_places(branch, slots), found[count:], strict=True):
+    for place, value in zip(_places(branch, slots), residuals, strict=True):
         filled[place] = value
-    return [*found[:count], *filled]
+    return [*outs, *filled]
 
 
 def _backward(step: Step, taken: Taken, bars: Values) -> Values:
@@ -77,12 +75,8 @@ def _pull(
     slot_values: list[Any],
     bars: list[Any],
 ) -> list[Any]:
-    values = {**branch.known, **dict(zip(branch.inputs, operands, strict=True))}
     kept = [slot_values[place] for place in _places(branch, slots)]
-    values |= dict(zip(branch.residuals, kept, strict=True))
-    values |= dict(zip(branch.bars, bars, strict=True))
-    nonzero = [v for v in branch.bars_of_inputs if v is not None]
-    found = iter(evaluate(branch.backward, values, nonzero))
+    found = iter(branch.pull(dict(zip(branch.inputs, operands, strict=True)), kept, bars))
     every = [
         zeros_of(v.aval) if bar is None else in_place(v.aval, next(found))
         for v, bar in zip(branch.inputs, branch.bars_of_inputs, strict=True)

@@ -13,10 +13,9 @@ import jax
 from jax import lax
 from jax.sharding import Sharding
 
-from purebp.autodiff.calls import body_of
+from purebp.autodiff.calls import body_of, opened
 from purebp.autodiff.rule import Rule, Step, Values, arrived
-from purebp.autodiff.split import evaluate, split, variables_of
-from purebp.autodiff.tape import run_backward, run_forward
+from purebp.autodiff.split import split, variables_of
 from purebp.compat import closed, is_known, is_reference
 
 SMALL = 8
@@ -52,7 +51,7 @@ def _forward(step: Step, args: Values) -> tuple[list[Any], Any]:
     args = _placed(args, params["in_shardings"])
     halves = _halves_of(step, body) if _is_kept(step, body, args) else None
     if halves is None:
-        outs, saved = run_forward(body, args, step.wanted, step.arriving, step.rules)
+        outs, saved = opened.forward(step, args)
     else:
         outs, residuals = halves.forward(*args)
         saved = Kept(halves, [args[k] for k in halves.used], residuals)
@@ -66,7 +65,7 @@ def _backward(step: Step, saved: Any, bars: Values) -> Values:
         found = iter(saved.halves.backward(saved.used, saved.residuals, arrived(step, bars)))
         bars = [next(found) if moves else None for moves in saved.halves.moves]
     else:
-        bars = run_backward(saved, bars)
+        bars = opened.backward(step, saved, bars)
     return _placed(bars, params["in_shardings"])
 
 
@@ -109,15 +108,11 @@ def _derived(step: Step, body: Any) -> Halves | None:
     used = [k for k, v in enumerate(parts.inputs) if v in needed]
 
     def forward(*inputs: Any) -> tuple[list[Any], list[Any]]:
-        values = {**parts.known, **dict(zip(parts.inputs, inputs, strict=True))}
-        found = evaluate(parts.forward, values, [*parts.outputs, *parts.residuals])
-        return found[: len(parts.outputs)], found[len(parts.outputs) :]
+        return parts.run(inputs)
 
     def backward(inputs: list[Any], residuals: list[Any], bars: list[Any]) -> list[Any]:
-        values = {**parts.known, **{parts.inputs[k]: x for k, x in zip(used, inputs, strict=True)}}
-        values |= dict(zip(parts.residuals, residuals, strict=True))
-        values |= dict(zip(parts.bars, bars, strict=True))
-        return evaluate(parts.backward, values, [v for v in parts.bars_of_inputs if v is not None])
+        given = {parts.inputs[k]: x for k, x in zip(used, inputs, strict=True)}
+        return parts.pull(given, residuals, bars)
 
     forward.__name__, backward.__name__ = f"{name}_fwd", f"{name}_bwd"
     moves = [v is not None for v in parts.bars_of_inputs]

@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from purebp.autodiff.calls import opened
 from purebp.autodiff.flow import refused
 from purebp.autodiff.rule import Rule, Step, Values
 from purebp.autodiff.tape import run_backward, run_forward
@@ -102,14 +103,10 @@ def _filled(values: Values, bars: Values) -> list[Any]:
     return [jnp.zeros_like(x) if bar is None else bar for x, bar in zip(values, bars, strict=True)]
 
 
-def _map_backward(step: Step, tape: Any, bars: Values) -> Values:
-    return run_backward(tape, bars)
-
-
 NAMED = {
     "Ldexp": ldexp,
     "CustomRoot": root,
-    "_RootLinearMap": Rule(_map_forward, _map_backward),
+    "_RootLinearMap": Rule(_map_forward, opened.backward),
 }
 
 

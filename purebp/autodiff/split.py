@@ -43,6 +43,20 @@ class Split(NamedTuple):
     backward: list[Any]
     residuals: list[Any]
 
+    def run(self, inputs: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+        """The outputs, and the residuals."""
+        values = {**self.known, **dict(zip(self.inputs, inputs, strict=True))}
+        found = evaluate(self.forward, values, [*self.outputs, *self.residuals])
+        return found[: len(self.outputs)], found[len(self.outputs) :]
+
+    def pull(
+        self, inputs: Mapping[Any, Any], residuals: Sequence[Any], bars: Sequence[Any]
+    ) -> list[Any]:
+        """The cotangents of the inputs, but for those that are 0; `inputs` by variable."""
+        values = {**self.known, **inputs, **dict(zip(self.residuals, residuals, strict=True))}
+        values |= dict(zip(self.bars, bars, strict=True))
+        return evaluate(self.backward, values, [v for v in self.bars_of_inputs if v is not None])
+
 
 def split(
     program: Any,

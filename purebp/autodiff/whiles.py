@@ -43,11 +43,15 @@ def _forward(step: Step, args: Values) -> tuple[list[Any], Any]:
 
     shapes = [like_aval(v.aval) for v in step.equation.invars[skipped:]]
     program = jax.make_jaxpr(loop)(shapes[:held], shapes[held:])
-    return run_forward(program, args[skipped:], step.wanted[skipped:], step.arriving, step.rules)
+    wanted = step.wanted[skipped:]
+    outs, tape = run_forward(program, args[skipped:], wanted, step.arriving, step.rules)
+    return outs, (tape, skipped)
 
 
-def _backward(step: Step, tape: Any, bars: Values) -> Values:
-    return [*(None for _ in range(step.equation.params["cond_nconsts"])), *run_backward(tape, bars)]
+def _backward(step: Step, saved: Any, bars: Values) -> Values:
+    """The operands before those of the tape, which only count turns, have no cotangent."""
+    tape, skipped = saved
+    return [*(None for _ in range(skipped)), *run_backward(tape, bars)]
 
 
 while_loop = Rule(_forward, _backward)
@@ -70,15 +74,14 @@ def bounded(limit: int) -> Mapping[str, Rule | None]:
     """
     if not isinstance(limit, int) or limit < 1:
         raise OptionError(f"limit is {limit!r}, expected the most turns that a loop may take")
-    return {"while": Rule(partial(_bounded_forward, limit), _backward_of_all)}
+    return {"while": Rule(partial(_bounded_forward, limit), _backward)}
 
 
 def _bounded_forward(limit: int, step: Step, args: Values) -> tuple[list[Any], Any]:
     params = step.equation.params
     skipped, held = params["cond_nconsts"], params["body_nconsts"]
     if _turns_of(step.equation, args) is not None:
-        outs, tape = _forward(step, args)
-        return outs, (tape, skipped)
+        return _forward(step, args)
 
     def loop(*operands: Any) -> list[Any]:
         of_cond, of_body = operands[:skipped], operands[skipped:][:held]
@@ -100,11 +103,6 @@ def _bounded_forward(limit: int, step: Step, args: Values) -> tuple[list[Any], A
     program = jax.make_jaxpr(loop)(*shapes)
     outs, tape = run_forward(program, args, step.wanted, step.arriving, step.rules)
     return outs, (tape, 0)
-
-
-def _backward_of_all(step: Step, saved: Any, bars: Values) -> Values:
-    tape, skipped = saved
-    return [*(None for _ in range(skipped)), *run_backward(tape, bars)]
 
 
 def _turns_of(equation: Any, args: Values) -> int | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from purebp.compat import custom_rule, custom_rule_body, is_custom_rule
+from purebp.errors import named
 from purebp.op import Op
 from purebp.verification.target import Target
 
@@ -33,8 +34,7 @@ def line_of(function: Callable[..., Any] | None) -> str:
     plain = inspect.unwrap(_inner(function)) if function is not None else None
     if not inspect.isfunction(plain):
         return ""
-    code = plain.__code__
-    return f"{plain.__name__} ({Path(code.co_filename).name}:{code.co_firstlineno})"
+    return named(plain)
 
 
 def import_of(value: Any, function: Callable[..., Any]) -> Import | None:
