@@ -90,7 +90,7 @@ constraints: ## make the locks anew, with the newest release of each package (ne
 		echo "$$lock"; \
 		$(UV) pip compile pyproject.toml --quiet --upgrade --output-file $$lock \
 			--python-version $$version --universal --fork-strategy fewest \
-			--extra test --extra examples --extra peers --group build \
+			--extra test --extra examples --extra graph --extra peers --group build \
 			--generate-hashes --no-annotate --no-header \
 			--no-emit-index-url --no-emit-find-links || exit 1; \
 	done

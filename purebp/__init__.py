@@ -19,6 +19,7 @@ from purebp.errors import (
     VerificationError,
 )
 from purebp.gate import Gate
+from purebp.graph import Graph, trace
 from purebp.op import Op
 from purebp.verification import CheckReport, Report, compare, verify
 
@@ -32,6 +33,7 @@ __all__ = [
     "DivergenceError",
     "DtypeError",
     "Gate",
+    "Graph",
     "MissingPackageError",
     "NoRuleError",
     "Op",
@@ -51,6 +53,7 @@ __all__ = [
     "jacobian",
     "parallel",
     "skip",
+    "trace",
     "value_and_grad",
     "verify",
     "vjp",

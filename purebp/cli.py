@@ -1,4 +1,4 @@
-"""The command line: `purebp verify`, `purebp ops`, `purebp train`, `purebp bench`.
+"""The command line: `purebp verify`, `ops`, `graph`, `train`, `bench`.
 
 Exit status: 0 all is right, 1 a gradient is wrong, 2 not decided or not run, 3 wrong usage.
 """
@@ -15,6 +15,7 @@ from purebp import __version__
 from purebp.benchmark.command import add_bench_command
 from purebp.catalog import families
 from purebp.errors import OptionError, PurebpError, TargetError, UnknownOpError
+from purebp.graph.command import add_graph_command
 from purebp.training import add_train_command
 from purebp.verification.command import add_verify_command
 
@@ -50,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     add_verify_command(commands)
     listing = commands.add_parser("ops", help="list the ops")
     listing.set_defaults(run=_list_ops)
+    add_graph_command(commands)
     add_train_command(commands)
     add_bench_command(commands)
     return parser

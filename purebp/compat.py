@@ -4,6 +4,7 @@ import inspect
 import re
 from collections.abc import Callable, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import jax
@@ -18,6 +19,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 enable_x64 = jax.enable_x64
 ZEROS = {"Zero", "SymbolicZero"}
 """JAX's names for a cotangent that is 0."""
+INSIDE_JAX = str(Path(jax.__file__).parent)
 RECOMPUTE = "RecomputeType"
 """JAX's name for what a policy of checkpoint says of a value that is not kept."""
 
@@ -212,6 +214,29 @@ def interpret(
 def line_of_equation(equation: Any) -> str:
     """Where the user's code calls what became an equation: `loss.py:42:8 (loss)`."""
     return source_info_util.summarize(equation.source_info)
+
+
+class Frame(NamedTuple):
+    """A function of the user's that was running, the line that it was at, and the instruction."""
+
+    function: str
+    file: str
+    line: int
+    at: int
+
+
+def frames_of_equation(equation: Any) -> tuple[Frame, ...]:
+    """The functions from which an equation came, the outermost first; JAX's own are left out."""
+    traceback = equation.source_info.traceback
+    if traceback is None:
+        return ()
+    _, instructions = traceback.raw_frames()
+    pairs = list(zip(traceback.frames, instructions, strict=True))
+    return tuple(
+        Frame(frame.function_name, frame.file_name, frame.line_num, at)
+        for frame, at in reversed(pairs)
+        if not frame.file_name.startswith(INSIDE_JAX)
+    )
 
 
 class TangentProgram(NamedTuple):

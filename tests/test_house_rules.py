@@ -129,7 +129,7 @@ def test_a_lock_fits_pyproject(lock: Path) -> None:
     pins = dict(re.findall(r"^([a-z0-9-]+)==(\S+)", lock.read_text(), flags=re.MULTILINE))
     extras = PYPROJECT["project"]["optional-dependencies"]
     wanted = [*PYPROJECT["project"]["dependencies"], *PYPROJECT["dependency-groups"]["build"]]
-    for extra in ("test", "examples", "peers"):
+    for extra in ("test", "examples", "graph", "peers"):
         wanted += extras[extra]
     missing = [
         line

@@ -8,7 +8,7 @@ import numpy as np
 
 from purebp.autodiff.api import CustomRules, Rules, grad
 from purebp.autodiff.flow import is_inexact
-from purebp.autodiff.straight import Line, Node, bars_of, line_of, one_number
+from purebp.autodiff.straight import Bars, Line, Node, bars_of, line_of, one_number
 
 Function = Callable[..., Any]
 SHOWN = 3
@@ -123,24 +123,30 @@ def find_nonfinite(
     one_number(function, line)
     arguments = tuple(place for place, leaf in enumerate(line.leaves) if not _finite([leaf]))
     bars = bars_of(line, lambda f: grad(f, rules=rules, custom_rules=custom_rules))
-    cotangent = next(
-        (
-            _of_cotangent(node, bar.arriving, bar.leaving)
-            for node, bar in zip(reversed(line.nodes), reversed(bars), strict=True)
-            if _is_born(bar.arriving, bar.leaving)
-        ),
-        None,
-    )
-    return NonFinite(_first_value(line), cotangent, arguments)
+    return NonFinite(first_value(line), first_cotangent(line, bars), arguments)
 
 
 def birth_of_value(function: Function, *args: Any) -> Birth | None:
     """The first value of a function that is nan or infinite; its gradient is not taken."""
-    return _first_value(line_of(function, *args))
+    return first_value(line_of(function, *args))
 
 
-def _first_value(line: Line) -> Birth | None:
+def first_value(line: Line) -> Birth | None:
+    """The first value of a run that is nan or infinite."""
     return next((_of_value(node) for node in line.nodes if _is_born(node.args, node.outs)), None)
+
+
+def first_cotangent(line: Line, bars: Sequence[Bars]) -> Birth | None:
+    """The first cotangent, from the output on, that is nan or infinite."""
+    pairs = zip(reversed(line.nodes), reversed(bars), strict=True)
+    return next(
+        (
+            _of_cotangent(node, bar.arriving, bar.leaving)
+            for node, bar in pairs
+            if _is_born(bar.arriving, bar.leaving)
+        ),
+        None,
+    )
 
 
 def _of_value(node: Node) -> Birth:

@@ -3,7 +3,9 @@
 For looking at each value and each cotangent of a run, not for speed.
 """
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
@@ -24,8 +26,8 @@ from purebp.compat import (
 from purebp.errors import ArgumentError, in_words, named
 
 Function = Callable[..., Any]
-See = Callable[[Any, list[Any], str], list[Any]]
-"""What is done for an equation: from its operands, and the user's line, to its outputs."""
+See = Callable[[Any, list[Any], "Way"], list[Any]]
+"""What is done for an equation: from its operands, and the way to it, to its outputs."""
 Choose = Callable[[Any], Any]
 """Which branch, or whether a loop goes on: reads a value, or remembers what it was."""
 
@@ -33,21 +35,42 @@ CHECKPOINTS = {"remat2", "checkpoint", "remat"}
 CUSTOM = {"custom_jvp_call", "custom_vjp_call"}
 
 
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One call, step of a loop or branch that was entered, and the equation that stands for it."""
+
+    name: str
+    equation: Any
+
+
 class Way(NamedTuple):
-    """How a program is run; `where` is the line of the call it is in, for those without one."""
+    """How a program is run, and where: the calls it is in, and the last line of the user's.
+
+    `same` is told of a value that is cut out of others or put together from them.
+    """
 
     see: See
     choose: Choose
+    same: Callable[[Any, Sequence[Any]], None]
     where: str = ""
+    calls: tuple[Call, ...] = ()
+
+    def entering(self, name: str, equation: Any) -> "Way":
+        """The way within a call."""
+        return self._replace(calls=(*self.calls, Call(name, equation)))
 
 
 class Node(NamedTuple):
-    """An equation that was run: the values of its operands and outputs, and the user's line."""
+    """An equation that was run: the values of its operands and outputs, and the user's line.
+
+    `calls`: those that it is in, the outermost first.
+    """
 
     equation: Any
     args: list[Any]
     outs: list[Any]
     line: str
+    calls: tuple[Call, ...]
 
     @property
     def name(self) -> str:
@@ -58,18 +81,28 @@ class Node(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A run of a function: its program, arguments, nodes, and what was chosen on the way."""
+    """A run of a function: its program, arguments, nodes, and what was chosen on the way.
+
+    `parts`: values that are cut out of others or put together from them, with those. `tree` is that
+    of the outputs.
+    """
 
     program: Any
     leaves: list[Any]
     nodes: list[Node]
     chosen: list[int]
     outs: list[Any]
+    parts: list[tuple[Any, tuple[Any, ...]]]
+    tree: Any
 
-    def again(self, see: See) -> list[Any]:
+    def again(self, see: Callable[[Any, list[Any]], list[Any]], leaves: Sequence[Any]) -> list[Any]:
         """The outputs of another run along the same line."""
         left = iter(self.chosen)
-        return _run(self.program, self.leaves, Way(see, lambda _: next(left)))
+
+        def seen(equation: Any, given: list[Any], way: Way) -> list[Any]:
+            return see(equation, given)
+
+        return _run(self.program, leaves, Way(seen, lambda _: next(left), _forget))
 
 
 class Bars(NamedTuple):
@@ -88,39 +121,64 @@ def line_of(function: Function, *args: Any) -> Line:
     if not all(map(is_known, leaves)):
         raise ArgumentError("the arguments are traced; call it with numbers, outside of jax.jit")
     tree = jax.tree.structure(args)
-    program = jax.make_jaxpr(lambda *flat: function(*jax.tree.unflatten(tree, flat)))(*leaves)
+    flat = jax.make_jaxpr(lambda *x: function(*jax.tree.unflatten(tree, x)), return_shape=True)
+    program, shapes = flat(*leaves)
     nodes, chosen = list[Node](), list[int]()
+    parts = list[tuple[Any, tuple[Any, ...]]]()
 
-    def see(equation: Any, given: list[Any], where: str) -> list[Any]:
-        outs = run_equation(equation, given)
-        nodes.append(Node(equation, given, outs, where))
+    def see(equation: Any, given: list[Any], way: Way) -> list[Any]:
+        outs = [_fresh(y, given) for y in run_equation(equation, given)]
+        nodes.append(Node(equation, given, outs, way.where, way.calls))
         return outs
+
+    def same(new: Any, old: Sequence[Any]) -> None:
+        parts.append((new, tuple(old)))
 
     def choose(value: Any) -> int:
         chosen.append(int(value))
         return chosen[-1]
 
-    outs = _run(program, leaves, Way(see, choose))
-    return Line(program, leaves, nodes, chosen, outs)
+    outs = _run(program, leaves, Way(see, choose, same))
+    return Line(program, leaves, nodes, chosen, outs, parts, jax.tree.structure(shapes))
 
 
 def bars_of(line: Line, derive: Callable[[Function], Function]) -> list[Bars]:
-    """The cotangents at every node, where that of the output is 1.
+    """The cotangents at every node, where that of the output is 1."""
+    return all_bars_of(line, derive, [jnp.ones(y.shape, y.dtype) for y in line.outs])[1]
 
-    A zero is added to every operand and every output; `derive` gives the gradient in them.
+
+def all_bars_of(
+    line: Line, derive: Callable[[Function], Function], y_bars: Sequence[Any]
+) -> tuple[list[Any], list[Bars]]:
+    """The cotangents of the arguments, and those at every node.
+
+    A zero is added to every argument, operand and output; `derive` gives the gradient in them.
     """
     zeros = [([_zero(x) for x in n.args], [_zero(y) for y in n.outs]) for n in line.nodes]
 
     def of_zeros(zeros: Any) -> Any:
-        left = iter(zeros)
+        to_leaves, to_nodes = zeros
+        left = iter(to_nodes)
 
-        def see(equation: Any, given: list[Any], where: str) -> list[Any]:
+        def see(equation: Any, given: list[Any]) -> list[Any]:
             to_args, to_outs = next(left)
             return _plus(run_equation(equation, _plus(given, to_args)), to_outs)
 
-        return sum(jnp.sum(y) for y in line.again(see) if is_inexact(y))
+        outs = line.again(see, _plus(line.leaves, to_leaves))
+        pairs = zip(outs, y_bars, strict=True)
+        return sum(jnp.sum(y * bar) for y, bar in pairs if is_inexact(y))
 
-    return [Bars(outs, args) for args, outs in derive(of_zeros)(zeros)]
+    leaves, nodes = derive(of_zeros)(([_zero(x) for x in line.leaves], zeros))
+    return leaves, [Bars(outs, args) for args, outs in nodes]
+
+
+def _fresh(y: Any, given: Sequence[Any]) -> Any:
+    """An output that is an array of its own, even where it is an operand that is handed on."""
+    return jnp.array(y) if any(y is x for x in given) else y
+
+
+def _forget(new: Any, old: Sequence[Any]) -> None:
+    pass
 
 
 def _zero(x: Any) -> Any:
@@ -145,27 +203,36 @@ def _run(program: Any, args: Sequence[Any], way: Way) -> list[Any]:
         inside = way._replace(where=line_of_equation(equation) or way.where)
         name = equation.primitive.name
         if name in INLINE or name in CHECKPOINTS:
-            return _run(body_of(equation), arrays, inside)
+            called = equation.params.get("name", name)
+            return _run(body_of(equation), arrays, inside.entering(called, equation))
         if name in PARTS:
-            return PARTS[name](equation.params, arrays, inside)
-        return way.see(equation, arrays, inside.where)
+            return PARTS[name](equation, arrays, inside.entering(name, equation))
+        return way.see(equation, arrays, inside)
 
     outs = closed(program).jaxpr.outvars
     return [as_written(y, v) for y, v in zip(interpret(program, args, each), outs, strict=True)]
 
 
-def _scan(params: Any, given: list[Any], way: Way) -> list[Any]:
+def _scan(equation: Any, given: list[Any], way: Way) -> list[Any]:
+    params = equation.params
     constants, carried = scan_counts(dict(params))
     end = constants + carried
     consts, carry, xs = given[:constants], given[constants:end], given[end:]
     steps = range(params["length"] or 0)
     rows = list[list[Any]]()
     for step in _in_order(steps, reverse=params["reverse"]):
-        outs = _run(params["jaxpr"], [*consts, *carry, *(x[step] for x in xs)], way)
+        rows_in = [x[step] for x in xs]
+        for row, x in zip(rows_in, xs, strict=True):
+            way.same(row, [x])
+        inside = way.entering(f"step {step}", equation)
+        outs = _run(params["jaxpr"], [*consts, *carry, *rows_in], inside)
         carry = outs[:carried]
         rows.append(outs[carried:])
     in_order = _in_order(rows, reverse=params["reverse"])
-    stacked = [jnp.stack(column) for column in zip(*in_order, strict=True)]
+    columns = list(zip(*in_order, strict=True))
+    stacked = [jnp.stack(column) for column in columns]
+    for y, column in zip(stacked, columns, strict=True):
+        way.same(y, column)
     kinds = closed(params["jaxpr"]).jaxpr.outvars[carried:]
     empty = [jnp.zeros((0, *v.aval.shape), v.aval.dtype) for v in kinds]
     return [*carry, *(stacked if rows else empty)]
@@ -175,18 +242,22 @@ def _in_order(steps: Sequence[Any], *, reverse: bool) -> Iterator[Any]:
     return iter(reversed(steps)) if reverse else iter(steps)
 
 
-def _while(params: Any, given: list[Any], way: Way) -> list[Any]:
+def _while(equation: Any, given: list[Any], way: Way) -> list[Any]:
+    params = equation.params
     first, end = params["cond_nconsts"], params["cond_nconsts"] + params["body_nconsts"]
     of_cond, consts, carry = given[:first], given[first:end], given[end:]
-    while way.choose(_run(params["cond_jaxpr"], [*of_cond, *carry], way)[0]):
-        carry = _run(params["body_jaxpr"], [*consts, *carry], way)
+    for turn in itertools.count():
+        inside = way.entering(f"turn {turn}", equation)
+        if not way.choose(_run(params["cond_jaxpr"], [*of_cond, *carry], inside)[0]):
+            return carry
+        carry = _run(params["body_jaxpr"], [*consts, *carry], inside)
     return carry
 
 
-def _cond(params: Any, given: list[Any], way: Way) -> list[Any]:
-    branches = params["branches"]
+def _cond(equation: Any, given: list[Any], way: Way) -> list[Any]:
+    branches = equation.params["branches"]
     which = min(max(way.choose(given[0]), 0), len(branches) - 1)
-    return _run(branches[which], given[1:], way)
+    return _run(branches[which], given[1:], way.entering(f"branch {which}", equation))
 
 
 PARTS = {"scan": _scan, "while": _while, "cond": _cond}

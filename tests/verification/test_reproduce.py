@@ -11,11 +11,11 @@ import pytest
 import purebp
 from purebp import gates
 from purebp.compat import enable_x64
+from purebp.load import import_file
 from purebp.verification.budget import BUDGETS
 from purebp.verification.cases import variants
 from purebp.verification.checks import CHECKS
 from purebp.verification.comparison import failed
-from purebp.verification.load import import_file
 from purebp.verification.probe import Probe
 from purebp.verification.reproduce import script
 from purebp.verification.target import make_target

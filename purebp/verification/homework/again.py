@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from purebp.errors import TargetError
+from purebp.load import import_file
 from purebp.verification.homework.find import find_named
 from purebp.verification.homework.plan import Plan, Settings, make_plan
-from purebp.verification.load import import_file
 
 UNNAMED = re.compile(r"^# \w+ has to be defined here: .*\n", re.MULTILINE)
 """What a script says where it cannot import a function: here they are made from others."""

@@ -14,10 +14,10 @@ import time
 from pathlib import Path
 
 from purebp.errors import PurebpError
+from purebp.load import import_file, package_of
 from purebp.verification.homework.find import find_all, find_named
 from purebp.verification.homework.grade import grade
 from purebp.verification.homework.task import RESULT, TASK, TRACE, Result, Task
-from purebp.verification.load import import_file, package_of
 
 BEFORE_THE_END = 0.9
 """Of the time that is left: then the trace is written, for whoever is still running."""

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import purebp
 from purebp.verification.homework.task import RESULT, TASK, TRACE, Result, Task
 
 GIGABYTE = 2**30
@@ -91,7 +90,7 @@ def _start(place: int, task: Task, limits: Limits) -> _Running:
 
 def _environment() -> dict[str, str]:
     """Ours, with this purebp on the path, and a GPU's memory taken as it is needed."""
-    root = str(Path(purebp.__file__).parents[1])
+    root = str(Path(__file__).parents[3])
     paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
     calm = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
     return {**calm, **os.environ, "PYTHONPATH": os.pathsep.join(paths)}

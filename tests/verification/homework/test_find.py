@@ -3,8 +3,8 @@
 import pytest
 
 from purebp.errors import TargetError
+from purebp.load import import_file, package_of
 from purebp.verification.homework.find import find_all, find_named
-from purebp.verification.load import import_file, package_of
 
 FILE = """
 import jax

@@ -6,11 +6,11 @@ import jax
 import pytest
 
 from purebp.compat import enable_x64
+from purebp.load import import_file
 from purebp.verification.homework.find import find_all
 from purebp.verification.homework.grade import grade
 from purebp.verification.homework.mark import brief, in_words_of_course
 from purebp.verification.homework.plan import Settings
-from purebp.verification.load import import_file
 
 FILE = """
 import jax.numpy as jnp

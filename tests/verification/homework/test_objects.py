@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
+from purebp.load import import_file
 from purebp.verification.homework.find import find_all
 from purebp.verification.homework.grade import grade
 from purebp.verification.homework.plan import Settings
-from purebp.verification.load import import_file
 
 FILE = """
 import numpy as np

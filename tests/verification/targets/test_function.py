@@ -12,10 +12,10 @@ from flax import nnx
 
 import purebp
 from purebp.errors import TargetError
+from purebp.load import import_file
 from purebp.verification.cases import Case, make_args, variants
 from purebp.verification.checks import CHECKS, out_of_range
 from purebp.verification.layout import layout_of
-from purebp.verification.load import import_file
 from purebp.verification.probe import Probe
 from purebp.verification.reproduce import script
 from purebp.verification.target import make_target

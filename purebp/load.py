@@ -1,4 +1,4 @@
-"""Import somebody's file, to verify what is in it."""
+"""Import somebody's file, for what is in it."""
 
 import importlib
 import importlib.util
