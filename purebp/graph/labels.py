@@ -66,8 +66,8 @@ def _is_number(operand: Operand) -> bool:
 def tooltip_of(each: Shown, view: View) -> str:
     """All that is known of a gate or a box, in lines."""
     if isinstance(each, Box):
-        gates = view.inside.get(each, [])
-        return "\n".join([f"{each.name}: {len(gates)} gates", each.line]).strip()
+        gates = f"{len(view.inside[each])} gates" if each in view.inside else "outside"
+        return f"{each.name}: {gates}\n{each.line}".strip()
     if isinstance(each, Bundle):
         return "\n".join(f"{node.name}: {_in_words(node.values)}" for node in each.nodes)
     lines = [f"{each.name}: {_in_words(each.values)}"]

@@ -154,7 +154,7 @@ def _closed_box(box: Box, view: View, x: float, y: float, size: Size) -> str:
         f'height="{size[1] - 2 * d:.1f}" rx="8" fill="{PALE}" stroke="{INK}"/>'
         for d in (0.0, 3.0)
     )
-    gates = f"{len(view.inside.get(box, ()))} gates"
+    gates = f"{len(view.inside[box])} gates" if box in view.inside else "outside"
     return frames + _text(x, y, box.name, INK, "bold") + _text(x, y + 13, gates, GREY, size=8)
 
 

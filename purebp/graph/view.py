@@ -108,12 +108,17 @@ def view_of(drawing: Drawing, root: tuple[Box, ...] = (), depth: int = 0) -> Vie
 
 
 def _placed(view: View, drawing: Drawing, root: tuple[Box, ...], depth: int) -> dict[Node, Shown]:
-    """For each gate what stands for it: itself, or the closed box that it is in."""
+    """For each gate what stands for it: itself, or the closed box that it is in.
+
+    Outside of the root boxes are closed.
+    """
     place = dict[Node, Shown]()
     for gate in drawing.gates:
-        if gate.boxes[: len(root)] != root:
+        common = sum(1 for one, other in zip(gate.boxes, root, strict=False) if one is other)
+        path = [box for box in gate.boxes[common:] if box in drawing.several]
+        if common < len(root):
+            place[gate] = path[0] if path else gate
             continue
-        path = [box for box in gate.boxes[len(root) :] if box in drawing.several]
         place[gate] = path[depth] if len(path) > depth else gate
         if len(path) > depth:
             view.inside.setdefault(path[depth], []).append(gate)

@@ -140,6 +140,16 @@ def test_each_closed_box_has_a_panel_that_opens():
     assert graph._repr_html_().startswith('<div class="purebp">')
 
 
+def test_around_an_open_box_are_the_boxes_next_to_it():
+    graph = purebp.trace(stacked, PARAMS, X).backward()
+    drawing = drawing_of(graph.nodes, graph.outputs)
+    first, second, _ = view_of(drawing).inside
+    view = view_of(drawing, (second,))
+    assert {"norm"} == {box.name for box in view.inside}
+    assert first in view.around
+    assert "outside" in texts(picture_of(view))
+
+
 def test_what_is_missing_is_said(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pygraphviz", None)
     with pytest.raises(MissingPackageError, match=r"pygraphviz.*install 'purebp\[graph\]'"):
