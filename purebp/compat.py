@@ -16,6 +16,8 @@ from jax.extend.core import ClosedJaxpr, Literal
 from jax.extend.core.primitives import convert_element_type_p
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
+from purebp.errors import file_name
+
 enable_x64 = jax.enable_x64
 ZEROS = {"Zero", "SymbolicZero"}
 """JAX's names for a cotangent that is 0."""
@@ -213,7 +215,8 @@ def interpret(
 
 def line_of_equation(equation: Any) -> str:
     """Where the user's code calls what became an equation: `loss.py:42:8 (loss)`."""
-    return source_info_util.summarize(equation.source_info)
+    path, colon, rest = source_info_util.summarize(equation.source_info).partition(":")
+    return f"{'cell' if file_name(path) == 'cell' else path}{colon}{rest}"
 
 
 class Frame(NamedTuple):

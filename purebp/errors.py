@@ -90,7 +90,13 @@ def named(function: Any) -> str:
     plain = inspect.unwrap(getattr(function, "func", function))
     name = getattr(plain, "__name__", type(plain).__name__)
     code = getattr(plain, "__code__", None)
-    return name if code is None else f"{name} ({Path(code.co_filename).name}:{code.co_firstlineno})"
+    return name if code is None else f"{name} ({file_name(code.co_filename)}:{code.co_firstlineno})"
+
+
+def file_name(path: str) -> str:
+    """The name of a file of code, without its folder; `cell` for a cell of a notebook."""
+    found = Path(path)
+    return "cell" if found.parent.name.startswith("ipykernel_") else found.name
 
 
 def first_line(error: Exception) -> str:

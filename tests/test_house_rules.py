@@ -27,8 +27,10 @@ INDEX_ADDRESS = re.compile(
     r"pythonhosted[.]org|pypi[.]org/simple|\bfile://|"
     r"(?<!\S)--(?:(?:extra-)?index-url|find-links|trusted-host)\b"
 )
+MARKER = r"[a-z_]+ [!=<>]=? '[\w.]+'"
 LOCK_LINE = re.compile(
-    r"[a-z0-9-]+==[0-9a-z.]+( ; [a-z_]+ [!=<>]=? '[\w.]+')? \\|    --hash=sha256:[0-9a-f]{64}( \\)?"
+    rf"[a-z0-9-]+==[0-9a-z.]+( ; {MARKER}( and {MARKER})*)? \\"
+    r"|    --hash=sha256:[0-9a-f]{64}( \\)?"
 )
 
 
@@ -129,7 +131,7 @@ def test_a_lock_fits_pyproject(lock: Path) -> None:
     pins = dict(re.findall(r"^([a-z0-9-]+)==(\S+)", lock.read_text(), flags=re.MULTILINE))
     extras = PYPROJECT["project"]["optional-dependencies"]
     wanted = [*PYPROJECT["project"]["dependencies"], *PYPROJECT["dependency-groups"]["build"]]
-    for extra in ("test", "examples", "graph", "peers"):
+    for extra in ("test", "examples", "graph", "notebooks", "peers"):
         wanted += extras[extra]
     missing = [
         line

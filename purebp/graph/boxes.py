@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from purebp.autodiff.straight import Call
 from purebp.autodiff.straight import Node as Step
 from purebp.compat import frames_of_equation
+from purebp.errors import file_name
 from purebp.graph.node import Box
 
 OWN = str(Path(__file__).parent.parent)
@@ -107,7 +108,7 @@ def _functions(equation: Any) -> list[Function]:
         called, way = way, (*way, (frame.file, frame.function, frame.at))
         nameless = frame.function.endswith(NAMELESS) or any(p in frame.file for p in PLUMBING)
         if depth and not nameless:
-            line = f"{Path(frame.file).name}:{frame.line}"
+            line = f"{file_name(frame.file)}:{frame.line}"
             place = (*called, frame.file, frame.function)
             found.append(Function(frame.function, line, place, way))
     return found

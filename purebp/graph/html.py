@@ -36,8 +36,7 @@ document.currentScript.parentElement.addEventListener("click", event => {
 });
 """
 LEGEND = (
-    '<p><span class="value">values forward</span>, '
-    '<span class="gradient">gradients backward</span>; click a box to open it</p>'
+    '<span class="value">values forward</span>, <span class="gradient">gradients backward</span>'
 )
 
 
@@ -46,8 +45,9 @@ def html_of(graph: "Graph", depth: int | None, *, whole: bool = True) -> str:
     drawing = drawing_of(graph.nodes, graph.outputs)
     view = view_of(drawing, depth=auto_depth(drawing) if depth is None else depth)
     left = [MOST_PANELS]
+    hint = "; click a box to open it" if view.inside else ""
     body = (
-        f'<div class="purebp"><style>{STYLE}</style><h3>{escape(graph.name)}</h3>{LEGEND}'
+        f'<div class="purebp"><style>{STYLE}</style><b>{escape(graph.name)}</b>: {LEGEND}{hint}'
         f"{_scrolling(view)}{_panels(view, drawing, left)}"
         f"<script>{SCRIPT}</script></div>"
     )

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from purebp.graph.labels import part_of
 from purebp.graph.node import Node
 from purebp.graph.numbers import root_mean_square, short
 
@@ -22,7 +23,7 @@ def table_of(graph: "Graph") -> str:
         table.add_column(column, overflow="fold")
     for node in (*graph.inputs, *graph.nodes, *graph.outputs):
         sources = [source.name for each in node.operands for source, _ in each.sources]
-        row = (node.name, ", ".join(sources), _all(node.values), _bars(node), node.role.part)
+        row = (node.name, ", ".join(sources), _all(node.values), _bars(node), part_of(node))
         table.add_row(*map(Text, row), Text(node.line))
     console = Console(width=WIDTH, color_system=None)
     with console.capture() as capture:
