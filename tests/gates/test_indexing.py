@@ -144,8 +144,9 @@ def test_a_clipped_maximum_where_jax_is_wrong() -> None:
     def by_lax(x, updates):
         return lax.scatter_max(x, indices, updates, numbers, mode="clip")
 
-    wrong = jax.vjp(by_lax, x, updates)[1](jnp.ones(3))
-    assert [bar.tolist() for bar in wrong] == [[1, 1, 1], [np.inf]]
+    came = [bar.tolist() for bar in jax.vjp(by_lax, x, updates)[1](jnp.ones(3))]
+    right, wrong = [[1, 1, 0], [1]], [[1, 1, 1], [np.inf]]  # mended in JAX 0.12
+    assert came in (right, wrong)
 
 
 def test_products_with_repeated_indices_and_zeros() -> None:
