@@ -577,5 +577,5 @@ def test_an_option_without_a_default_has_to_be_given():
     assert (
         jax.grad(lambda x: op.with_options(scale=4.0)(x).sum())(jnp.ones(2)).tolist() == [4.0] * 2
     )
-    with pytest.raises(ArgumentError, match="missing a required .*argument: 'scale'"):
+    with pytest.raises(ArgumentError, match=r"missing a required .*argument: 'scale'"):
         op(jnp.ones(2))
