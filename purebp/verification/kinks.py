@@ -60,6 +60,30 @@ def _conventions(probe: Probe, case: Case) -> tuple[np.ndarray, np.ndarray] | No
     return (chosen, np.where(chosen, hand, exact)) if chosen.any() else None
 
 
+def beyond_conventions(probe: Probe, case: Case) -> tuple[np.ndarray, np.ndarray] | None:
+    """Where differences have a kink: entries that lie outside of the pair's own ones next to it.
+
+    With the mean of those. Next to the kink the pair's own Jacobian is checked by differences; at
+    it there is nothing else to compare with. `None` if there is no such entry.
+    """
+    if not _by_differences(probe) or not probe.has_jacobian:
+        return None
+    found = probe.evidence(case)
+    exact, hand = found.truth.jacobian, found.hand64.jacobian
+    if exact is None or hand is None or not np.isnan(exact).any():
+        return None
+    if not all(np.isfinite(each).all() for each in (hand, *as_float64(found.chosen))):
+        return None
+    nearby = np.stack(_nearby(probe, case, _draws(probe, case), own=True))  # off every tie
+    _, astray = _inside(nearby, hand)
+    if astray.any():
+        towards = _towards(probe, case, hand[astray.any(axis=1)])
+        nearby = np.concatenate([nearby, _nearby(probe, case, towards, own=True)])
+        _, astray = _inside(nearby, hand)
+    astray &= np.isnan(exact)
+    return (astray, nearby.mean(axis=0)) if astray.any() else None
+
+
 def _inside(nearby: np.ndarray, hand: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The entries at a kink that lie between the nearby ones, and those at a kink that do not."""
     low, high = nearby.min(axis=0), nearby.max(axis=0)
@@ -83,14 +107,15 @@ Move = list[np.ndarray]
 """For each array of the arguments which way each entry goes."""
 
 
-def _nearby(probe: Probe, case: Case, moves: list[Move]) -> list[np.ndarray]:
-    """The Jacobians of the reference a small step away."""
+def _nearby(probe: Probe, case: Case, moves: list[Move], *, own: bool = False) -> list[np.ndarray]:
+    """The Jacobians of the reference a small step away, or the pair's own."""
+    at = probe.own_jacobian_at if own else probe.oracle.jacobian_at
     found = probe.evidence(case)
     exact = as_float64(found.chosen)
     steps = [STEP * max(1.0, float(np.abs(leaf).max(initial=0.0))) for leaf in exact]
     with enable_x64(True):
         return [
-            probe.oracle.jacobian_at(
+            at(
                 [jnp.asarray(x + h * m) for x, h, m in zip(exact, steps, move, strict=True)],
                 found.rest,
             )
@@ -100,14 +125,19 @@ def _nearby(probe: Probe, case: Case, moves: list[Move]) -> list[np.ndarray]:
 
 def _moves(probe: Probe, case: Case) -> list[Move]:
     """All entries of an array one way, and each entry its own way."""
-    rng, leaves = np.random.default_rng(case.seed + 5), probe.evidence(case).chosen
+    leaves = probe.evidence(case).chosen
     signs = list(itertools.product((1.0, -1.0), repeat=min(len(leaves), 4)))
     moves = [
         [np.full(x.shape, s) for x, s in zip(leaves, (*sign, *[1.0] * len(leaves)), strict=False)]
         for sign in signs
     ]
-    # Of different lengths, so that a sum or difference of two moves is not 0 again.
-    return moves + [[_signed(rng, leaf.shape) for leaf in leaves] for _ in range(DRAWS)]
+    return moves + _draws(probe, case)
+
+
+def _draws(probe: Probe, case: Case) -> list[Move]:
+    """Each entry its own way, of different lengths: no sum of two moves is 0 again."""
+    rng, leaves = np.random.default_rng(case.seed + 5), probe.evidence(case).chosen
+    return [[_signed(rng, leaf.shape) for leaf in leaves] for _ in range(DRAWS)]
 
 
 def _towards(probe: Probe, case: Case, rows: np.ndarray) -> list[Move]:

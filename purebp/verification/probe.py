@@ -262,6 +262,13 @@ class Probe:
         blocks = np.split(np.asarray(error) / EPS32, np.cumsum(sizes)[:-1])
         return np.repeat([block.max(initial=0.0) for block in blocks], sizes)
 
+    def own_jacobian_at(self, wide: Leaves, rest: Leaves) -> np.ndarray:
+        """The pair's own Jacobian at a float64 point."""
+        nothing = [np.zeros(leaf.shape) for leaf in self.output]
+        jacobian = self._hand(wide, rest, nothing, nothing).jacobian
+        assert jacobian is not None
+        return jacobian
+
     def _hand(self, wide: Leaves, rest: Leaves, y_bar: Leaves, y_bar2: Leaves) -> Hand:
         size = self.output_size
         rows = np.eye(size) if self.has_jacobian else np.zeros((0, size))

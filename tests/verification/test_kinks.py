@@ -57,3 +57,65 @@ def test_all_that_tie_may_not(rows):
 def test_the_verdict_is_a_convention_or_a_mistake(bwd, verdict):
     x = np.random.default_rng(0).standard_normal((50, 3, 4)).astype(np.float32)
     assert purebp.verify((largest_fwd, bwd), x, budget="quick", seed=0).verdict == verdict
+
+
+def pool_forward(x, size=2):
+    n, c, h, w = x.shape
+    windows = x.reshape(n, c, h // size, size, w // size, size)
+    out = windows.max(axis=(3, 5))
+    return out, (windows, out)
+
+
+def spread(dout, cache, *, shared):
+    windows, out = cache
+    mask = windows == out[:, :, :, None, :, None]
+    dx = mask * dout[:, :, :, None, :, None]
+    dx = dx / mask.sum(axis=(3, 5), keepdims=True) if shared else dx
+    n, c, h, a, w, b = windows.shape
+    return dx.reshape(n, c, h * a, w * b)
+
+
+def pool_backward(dout, cache):
+    return spread(dout, cache, shared=False)
+
+
+def shared_backward(dout, cache):
+    return spread(dout, cache, shared=True)
+
+
+def first_backward(dout, cache):
+    windows, _ = cache
+    n, c, h, a, w, b = windows.shape
+    flat = windows.transpose(0, 1, 2, 4, 3, 5).reshape(n, c, h, w, a * b)
+    dx = np.eye(a * b)[flat.argmax(axis=-1)] * dout[..., None]
+    return dx.reshape(n, c, h, w, a, b).transpose(0, 1, 2, 4, 3, 5).reshape(n, c, h * a, w * b)
+
+
+def relu_forward(x):
+    return np.maximum(x, 0), x
+
+
+def relu_backward(dout, x):
+    return dout * (x > 0)
+
+
+def twice_backward(dout, x):
+    return dout * (x > 0) + 2 * dout * (x == 0)
+
+
+@pytest.mark.parametrize(
+    ("forward", "backward", "diagnosis"),
+    [
+        (pool_forward, pool_backward, "where 2 entries tie, each gets all of the cotangent"),
+        (pool_forward, shared_backward, ""),
+        (pool_forward, first_backward, ""),
+        (relu_forward, relu_backward, ""),
+        (relu_forward, twice_backward, "wrong exactly where |x| is 0"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_numpy_layers_are_held_to_conventions_too(forward, backward, diagnosis):
+    example = np.random.default_rng(0).standard_normal((1, 1, 4, 4))
+    report = purebp.verify((forward, backward), example, budget="quick")
+    assert report.ok == (not diagnosis)
+    assert diagnosis in str(report)

@@ -11,6 +11,7 @@ from purebp.verification.diagnosis.culprit import with_culprit
 from purebp.verification.diagnosis.find import by_argument, diagnose
 from purebp.verification.diagnosis.hypotheses import as_if
 from purebp.verification.diagnosis.views import Diagnosis
+from purebp.verification.kinks import beyond_conventions
 from purebp.verification.probe import Probe
 from purebp.verification.target import Target
 
@@ -106,6 +107,8 @@ def _of_ties(probe: Probe, case: Case) -> str:
     exact, hand = found.truth.jacobian, found.hand64.jacobian
     if exact is None or hand is None:
         return ""
+    beyond = beyond_conventions(probe, case)
+    exact = exact if beyond is None else np.where(np.isnan(exact), beyond[1], exact)
     counts, whole = (hand != 0).sum(axis=1), np.abs(hand).max(axis=1, initial=0.0)
     totals = [np.abs(each.sum(axis=1)) for each in (hand, exact)]
     with np.errstate(invalid="ignore"):
