@@ -276,12 +276,15 @@ class PulledProgram(NamedTuple):
     backward: Callable[[Sequence[Any], Sequence[Any]], list[Any]]
 
 
-def pulled_program(equation: Any) -> PulledProgram:
-    """The rule of the function that an equation calls; all its operands may move."""
+def pulled_program(equation: Any, wanted: Sequence[bool]) -> PulledProgram:
+    """The rule of the function that an equation calls; those not wanted stay as they are.
+
+    In a program that was traced anew what the function closes over is an operand like the others:
+    it must not move.
+    """
     params = equation.params
     fixed = params["num_consts"]
-    moves = (True,) * (len(equation.invars) - fixed)
-    jaxpr, consts = params["fwd_jaxpr_thunk"].call_wrapped(*moves)
+    jaxpr, consts = params["fwd_jaxpr_thunk"].call_wrapped(*wanted[fixed:])
     _, tree, forwarded = params["out_trees"]()
     passed = sum(place is not None for place in forwarded)
 

@@ -126,7 +126,7 @@ custom_jvp = Rule(_custom_jvp_forward, _custom_jvp_backward)
 
 
 def _custom_vjp_forward(step: Step, args: Values) -> tuple[list[Any], Any]:
-    program = pulled_program(step.equation)
+    program = pulled_program(step.equation, step.wanted)
     primals = args[program.fixed :]
     found = jaxpr_as_fun(program.forward)(*primals)
     saved, outs = found[: program.saved], found[program.saved :]

@@ -152,9 +152,10 @@ def all_bars_of(
 ) -> tuple[list[Any], list[Bars]]:
     """The cotangents of the arguments, and those at every node.
 
-    A zero is added to every argument, operand and output; `derive` gives the gradient in them.
+    A zero is added to every argument, operand and output, but not to constants: a rule may close
+    over them, and has no cotangent for them. `derive` gives the gradient in the zeros.
     """
-    zeros = [([_zero(x) for x in n.args], [_zero(y) for y in n.outs]) for n in line.nodes]
+    zeros = _zeros(line)
 
     def of_zeros(zeros: Any) -> Any:
         to_leaves, to_nodes = zeros
@@ -179,6 +180,24 @@ def _fresh(y: Any, given: Sequence[Any]) -> Any:
 
 def _forget(new: Any, old: Sequence[Any]) -> None:
     pass
+
+
+def _zeros(line: Line) -> list[tuple[list[Any], list[Any]]]:
+    """For each node the zeros of its operands and outputs, where they depend on the arguments."""
+    depends = {id(leaf) for leaf in line.leaves}
+    parts = {id(new): old for new, old in line.parts}
+
+    def varies(x: Any) -> bool:
+        return id(x) in depends or any(map(varies, parts.get(id(x), ())))
+
+    found = list[tuple[list[Any], list[Any]]]()
+    for node in line.nodes:
+        moving = [varies(x) for x in node.args]
+        if any(moving):
+            depends |= {id(y) for y in node.outs}
+        to_args = [_zero(x) if moves else None for x, moves in zip(node.args, moving, strict=True)]
+        found.append((to_args, [_zero(y) if any(moving) else None for y in node.outs]))
+    return found
 
 
 def _zero(x: Any) -> Any:

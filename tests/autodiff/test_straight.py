@@ -34,3 +34,27 @@ def test_integers_have_none():
     assert node.name == "convert_element_type"
     line = line_of(lambda x, n: x * n, 2.0, jnp.asarray(3))
     assert next(bars.leaving for bars in bars_of(line, jax.grad)) == [None]
+
+
+def test_what_a_rule_closes_over_is_constant():
+    shift = jnp.arange(3.0)
+
+    @jax.custom_vjp
+    def shifted(x):
+        return x * shift
+
+    shifted.defvjp(lambda x: (shifted(x), None), lambda _, y_bar: (y_bar * shift,))
+
+    def loss(x):
+        return jnp.sum(shifted(jnp.sin(x)))
+
+    def slopes(x):
+        return jnp.sum(purebp.grad(lambda x: jnp.sum(shifted(jnp.sin(x)) ** 2))(x))
+
+    (bars,) = [b for b in bars_of(line_of(loss, jnp.ones(3)), purebp.grad) if b.leaving[0] is None]
+    np.testing.assert_allclose(bars.leaving[1], shift)
+    for function in (loss, slopes):
+        assert not purebp.find_nonfinite(function, jnp.ones(3))
+        assert purebp.compare(function, jnp.ones(3)).agree
+    expected = 2 * shift**2 * jnp.cos(2.0)  # (s sin)^2 has the slope s^2 sin 2x
+    np.testing.assert_allclose(purebp.grad(slopes)(jnp.ones(3)), expected, rtol=1e-5)
