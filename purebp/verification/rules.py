@@ -76,6 +76,34 @@ def open_rules(function: Function, which: Collection[Rule] | None = None) -> Fun
     return changed(function, opened)
 
 
+def open_result(function: Function) -> Function:
+    """The function, without the rule of the call that its result comes from, if it does from one.
+
+    `f_fwd(x)` often calls `f` for its value: that has the rule that is to be verified.
+    """
+
+    def call(*args: Any) -> Any:
+        jaxpr, shape = jax.make_jaxpr(function, return_shape=True)(*args)
+        outs = {id(variable) for variable in jaxpr.jaxpr.outvars}
+
+        def opened(equation: Any) -> Function | None:
+            results = any(id(variable) in outs for variable in equation.outvars)
+            if equation.primitive.name not in RULES or not results:
+                return None
+            return lambda *args: run(closed(equation.params["call_jaxpr"]), args, _as_it_is)
+
+        if not any(opened(equation) for equation in jaxpr.jaxpr.eqns):
+            return function(*args)
+        out = run(jaxpr, jax.tree.leaves(args), opened)
+        return jax.tree.unflatten(jax.tree.structure(shape), out)
+
+    return call
+
+
+def _as_it_is(equation: Any) -> None:
+    return None
+
+
 def changed(function: Function, change: Change) -> Function:
     """A function whose equations are run as `change` says."""
 

@@ -109,6 +109,7 @@ def _with_sizes(shapes: Shapes, axes: list[list[Place]], sizes: Sequence[int]) -
 def _candidates(shapes: Shapes, axes: list[list[Place]]) -> Iterator[Shapes]:
     now = [shapes[places[0][0]][places[0][1]] for places in axes]
     count = len(axes)
+    yield from itertools.islice(_wider(shapes), 1)  # a batch of one hides sums and means
     if count > 1:
         yield _with_sizes(shapes, axes, [2 + k for k in range(count)])
         yield _with_sizes(shapes, axes, [1 + count - k for k in range(count)])

@@ -17,7 +17,7 @@ from purebp.verification.domain import read_domains
 from purebp.verification.given import Given, given_of, pool_of
 from purebp.verification.numpy_pair import NumpyPair, is_numpy_pair
 from purebp.verification.options import alternatives, guess_options, listed, split_options
-from purebp.verification.rules import equations
+from purebp.verification.rules import equations, open_result
 from purebp.verification.targets.function import from_function
 from purebp.verification.targets.instance import from_instance, is_instance
 from purebp.verification.targets.pairs import from_numpy, from_op
@@ -64,6 +64,15 @@ def make_target(
     return made
 
 
+def _without_own_rule(function: Function) -> Function:
+    """The same, without the rule of the call that its result comes from."""
+
+    def call(settings: Mapping[str, Any], *args: Any) -> Any:
+        return open_result(partial(function, settings))(*args)
+
+    return call
+
+
 def _seen(
     target: Any,
     reference: Function | None,
@@ -81,7 +90,8 @@ def _seen(
         op = Op(target[0], target[1], tolerance=UNKNOWN_CONDITION)
         tried = guess_options(target[0]).given(options)
         made = from_op(op, reference, tried.values, "the primal output of fwd")
-        return dataclasses.replace(made, unexplored=tried.unexplored), examples
+        plain = made.reference if reference is not None else _without_own_rule(made.reference)
+        return dataclasses.replace(made, reference=plain, unexplored=tried.unexplored), examples
     if is_custom_rule(target):
         examples, fixed = without_fixed(target, examples)
         hints = read_hints(custom_rule_body(target))

@@ -175,3 +175,12 @@ def test_labels_are_not_parted_from_the_scores_that_they_belong_to():
     assert [(0, 0)] in apart  # JAX takes scores without labels, and labels without scores
     together = independent_axes(shapes, runs(scores_of), labels=[1])
     assert [(0, 0), (1, 0)] in together
+
+
+def test_a_batch_of_one_is_made_larger_first():
+    def accepts(shapes):
+        x, w, b = shapes
+        return list(map(len, shapes)) == [2, 2, 1] and (x[1], w[1]) == (w[0], b[0])
+
+    found = other_shapes(((1, 4), (4, 3), (3,)), accepts, accepts, lambda _: False)
+    assert list(itertools.islice(found, 2)) == [((1, 4), (4, 3), (3,)), ((2, 4), (4, 3), (3,))]

@@ -249,3 +249,27 @@ def test_no_nan_is_put_into_a_matrix_that_is_factorised():
     plain = (lambda a: (a, ()), lambda _, y_bar: (y_bar,))
     left = [set(given_of_target(each, jnp.eye(3) + 0.1).patterns) for each in (pair, plain)]
     assert left[1] - left[0] == {"some nan", "some infinite"}
+
+
+def test_a_pair_whose_forward_calls_the_function_is_not_held_against_its_own_rule():
+    @jax.custom_vjp
+    def scale(x, w):
+        return x * w
+
+    def fwd(x, w):
+        return scale(x, w), (x, w)
+
+    def wrong(res, y_bar):
+        x, w = res
+        return y_bar * w, 3 * y_bar * x
+
+    def right(res, y_bar):
+        x, w = res
+        return y_bar * w, y_bar * x
+
+    scale.defvjp(fwd, wrong)
+    x = jnp.arange(1.0, 4.0)
+    report = purebp.verify((fwd, wrong), x, x, budget="quick")
+    assert report.checks["jacobian"].verdict == "fail"
+    assert "w_bar is 3 times too large" in str(report)
+    assert purebp.verify((fwd, right), x, x, budget="quick").ok
