@@ -6,6 +6,7 @@ that follow each other, and came from one function called at one place, are one 
 the first place in that function comes up again after it has gone on: then it was called again.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,12 +51,13 @@ class _Open:
 
 def boxes_of(steps: Sequence[Step]) -> list[tuple[Box, ...]]:
     """For each gate the boxes that it is in, the outermost first."""
-    found, opened = list[tuple[Box, ...]](), list[_Open]()
+    found, opened, numbers = list[tuple[Box, ...]](), list[_Open](), itertools.count()
     for step in steps:
         levels = _levels(step)
         opened = _still_open(opened, levels)
         for level in levels[len(opened) :]:
-            box = Box(_shown(level.name), level.line if isinstance(level, Function) else "")
+            line = level.line if isinstance(level, Function) else ""
+            box = Box(_shown(level.name), line, next(numbers))
             opened.append(_Open(level, box, _place(level), _place(level)))
         for each, level in zip(opened, levels, strict=True):
             each.last = _place(level)

@@ -24,7 +24,7 @@ STYLE = """
 """
 
 SCRIPT = """
-document.currentScript.parentElement.addEventListener("click", event => {
+document.currentScript?.parentElement.addEventListener("click", event => {
   const box = event.target.closest(".box");
   if (!box) return;
   const panel = event.currentTarget.querySelector(`details[data-box="${box.dataset.box}"]`);
@@ -74,7 +74,7 @@ def _panels(view: View, drawing: Drawing, left: list[int]) -> str:
         inner = view_of(drawing, path)
         name = " / ".join(escape(each.name) for each in path)
         panels.append(
-            f'<details data-box="{id(box)}"><summary>{name} ({len(gates)} gates)</summary>'
+            f'<details data-box="{box.number}"><summary>{name} ({len(gates)} gates)</summary>'
             f"{_scrolling(inner)}{_panels(inner, drawing, left)}</details>"
         )
     return "".join(panels)

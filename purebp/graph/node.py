@@ -20,7 +20,8 @@ class Box:
     """A call, a function, a step of a loop: what can be drawn closed, as one gate."""
 
     name: str
-    line: str = ""
+    line: str
+    number: int
 
 
 @dataclass(eq=False)

@@ -28,7 +28,8 @@ def short(value: Any) -> str:
 def numbers_of(value: Any) -> np.ndarray:
     """The numbers of an array, those of a random key too."""
     is_key = isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
-    return np.asarray(jax.random.key_data(value) if is_key else value)
+    array = np.asarray(jax.random.key_data(value) if is_key else value)
+    return array.astype(np.float32) if array.dtype.kind == "V" else array  # 16 and 8 bits
 
 
 def _number(x: Any) -> str:

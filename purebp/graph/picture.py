@@ -85,7 +85,7 @@ def _thing(each: Shown, layout: Layout, size: Size, view: View) -> str:
     title = f"<title>{escape(tooltip_of(each, view))}</title>"
     if isinstance(each, Box):
         drawn = _closed_box(each, view, x, y, size)
-        return f'<g class="box" data-box="{id(each)}">{title}{drawn}</g>'
+        return f'<g class="box" data-box="{each.number}">{title}{drawn}</g>'
     if isinstance(each, Bundle):
         drawn = _bundle(each, x, y, size)
     elif _is_end(each, view) and not np.shape(each.values[0]):

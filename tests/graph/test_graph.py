@@ -168,3 +168,14 @@ def test_complex_numbers_keys_and_integers_are_shown():
     assert graph["z"].cotangent.dtype == jnp.complex64
     assert "complex64" not in str(graph)  # shapes and sizes only
     assert graph.to_svg().count("<svg") == 1
+
+
+def test_sixteen_bits_are_shown_and_a_page_is_the_same_each_time():
+    def function(x):
+        return jnp.sum(jnp.tanh(x) * x)
+
+    x = jnp.linspace(-1, 1, 40, dtype=jnp.bfloat16)
+    pages = [purebp.trace(function, x).backward().to_html() for _ in range(2)]
+    assert pages[0] == pages[1]
+    assert "bfloat16" not in str(purebp.trace(function, x))
+    assert pages[0].count("<rect") > 20
