@@ -63,15 +63,15 @@ class Graph:
         Returns:
             the graph itself.
         """
-        line = self._recording.line
-        leaves, nodes = all_bars_of(line, self._derive, self._y_bars(y_bar))
+        y_bars = self._y_bars(y_bar)
+        leaves, nodes = all_bars_of(self._recording.line, self._derive, y_bars)
         for node, bar in zip(self.inputs, leaves, strict=True):
             node.bars = (bar,)
         for node, bars in zip(self.nodes, nodes, strict=True):
             node.bars = tuple(bars.arriving)
             for operand, bar in zip(node.operands, bars.leaving, strict=True):
                 operand.bar = bar
-        for node, bar in zip(self.outputs, self._y_bars(y_bar), strict=True):
+        for node, bar in zip(self.outputs, y_bars, strict=True):
             node.operands[0].bar = bar if is_inexact(node.value) else None
             node.bars = (node.operands[0].bar,)
         return self

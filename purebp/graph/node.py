@@ -3,9 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import jax
+import jax.numpy as jnp
 
 from purebp import autodiff
+from purebp.autodiff.flow import is_inexact
 from purebp.compat import run_equation
 from purebp.errors import ArgumentError
 from purebp.graph.roles import Role, role_of
@@ -100,8 +101,7 @@ class Node:
 
     def _local(self, place: int) -> Any:
         operand, (y,) = self.operands[place], self.values
-        differentiable = jax.numpy.issubdtype(operand.value.dtype, jax.numpy.inexact)
-        if not operand.sources or not differentiable:
+        if not operand.sources or not is_inexact(operand.value):
             return None
         given = [each.value for each in self.operands]
 
@@ -109,7 +109,7 @@ class Node:
             return run_equation(self.equation, [*given[:place], x, *given[place + 1 :]])[0]
 
         if operand.value.shape == y.shape and self.equation.primitive.name in ENTRYWISE:
-            return autodiff.vjp(of_one, operand.value)[1](jax.numpy.ones(y.shape, y.dtype))[0]
+            return autodiff.vjp(of_one, operand.value)[1](jnp.ones(y.shape, y.dtype))[0]
         if y.size * operand.value.size > JACOBIAN_LIMIT:
             raise ArgumentError(
                 f"{self.name}: its Jacobian has {y.size} x {operand.value.size} entries; it is "

@@ -24,7 +24,7 @@ FONT = "DejaVu Sans, Verdana, Helvetica, Arial, sans-serif"
 
 def picture_of(view: View) -> str:
     """The view as one SVG document."""
-    sizes = {each: _size(each, view) for each in [*_around(view), *view.shown]}
+    sizes = {each: _size(each, view) for each in [*view.around, *view.shown]}
     labels = {edge: _label_size(edge) for edge in view.edges if _has_label(edge)}
     round_ones = {each for each in view.shown if _is_scalar(each)}
     layout = laid_out(view, sizes, labels, round_ones)
@@ -38,12 +38,6 @@ def picture_of(view: View) -> str:
         f'<rect width="100%" height="100%" fill="#fff"/>\n'
         f'<g transform="translate({MARGIN},{MARGIN})">\n' + "\n".join(parts) + "\n</g>\n</svg>\n"
     )
-
-
-def _around(view: View) -> list[Shown]:
-    """What lies outside of the box that is drawn, in the order of the edges."""
-    ends = [end for edge in view.edges for end in (edge.start, edge.end)]
-    return list(dict.fromkeys(end for end in ends if end in view.around))
 
 
 def _is_scalar(node: Shown) -> bool:
@@ -111,8 +105,7 @@ def _circle(node: Node, x: float, y: float, size: Size) -> str:
 def _array(node: Node, x: float, y: float, size: Size, view: View) -> str:
     left, top = x - size[0] / 2, y - size[1] / 2
     fill = PALE if _is_end(node, view) else "#fff"
-    frame = f'<rect x="{left:.1f}" y="{top:.1f}" width="{size[0]:.1f}" height="{size[1]:.1f}" '
-    frame += f'rx="6" fill="{fill}" stroke="{INK}"/>'
+    frame = _frame(left, top, size, 6, f'fill="{fill}" stroke="{INK}"')
     title = node.name if _is_end(node, view) else sign_of(node)
     parts = [frame, _text(x, top + 14, title, INK, "bold")]
     part = part_of(node) or short(node.values[0])
@@ -136,8 +129,8 @@ def _thumb(value: Any, left: float, top: float, ink: str) -> list[str]:
 
 def _bundle(bundle: Bundle, x: float, y: float, size: Size) -> str:
     left, top = x - size[0] / 2, y - size[1] / 2
-    frame = f'<rect x="{left:.1f}" y="{top:.1f}" width="{size[0]:.1f}" height="{size[1]:.1f}" '
-    frame += f'rx="6" fill="{PALE}" stroke="{INK}"/>' + _text(x, top + 14, bundle.name, INK, "bold")
+    frame = _frame(left, top, size, 6, f'fill="{PALE}" stroke="{INK}"')
+    frame += _text(x, top + 14, bundle.name, INK, "bold")
     frame += _text(x, top + 25, f"{len(bundle.nodes)} arrays", GREY, size=8)
     values = [node.values[0] for node in bundle.nodes]
     bars = [node.bars[0] for node in bundle.nodes if node.bars and node.bars[0] is not None]
@@ -149,10 +142,9 @@ def _bundle(bundle: Bundle, x: float, y: float, size: Size) -> str:
 
 def _closed_box(box: Box, view: View, x: float, y: float, size: Size) -> str:
     left, top = x - size[0] / 2, y - size[1] / 2
+    paint = f'fill="{PALE}" stroke="{INK}"'
     frames = "".join(
-        f'<rect x="{left + d:.1f}" y="{top + d:.1f}" width="{size[0] - 2 * d:.1f}" '
-        f'height="{size[1] - 2 * d:.1f}" rx="8" fill="{PALE}" stroke="{INK}"/>'
-        for d in (0.0, 3.0)
+        _frame(left + d, top + d, (size[0] - 2 * d, size[1] - 2 * d), 8, paint) for d in (0.0, 3.0)
     )
     gates = f"{len(view.inside[box])} gates" if box in view.inside else "outside"
     return frames + _text(x, y, box.name, INK, "bold") + _text(x, y + 13, gates, GREY, size=8)
@@ -160,10 +152,15 @@ def _closed_box(box: Box, view: View, x: float, y: float, size: Size) -> str:
 
 def _open_box(box: Box, corners: Sequence[float]) -> str:
     left, top, width, height = corners
-    frame = f'<rect x="{left:.1f}" y="{top:.1f}" width="{width:.1f}" height="{height:.1f}" rx="8" '
-    frame += 'fill="#57606a" fill-opacity="0.06" stroke="#8c959f" stroke-dasharray="4 3"/>'
+    paint = 'fill="#57606a" fill-opacity="0.06" stroke="#8c959f" stroke-dasharray="4 3"'
+    frame = _frame(left, top, (width, height), 8, paint)
     name = f'<text x="{left + 8:.1f}" y="{top + 14:.1f}" fill="#57606a">{escape(box.name)}</text>'
     return frame + name
+
+
+def _frame(left: float, top: float, size: Size, radius: float, paint: str) -> str:
+    corner, sides = f'x="{left:.1f}" y="{top:.1f}"', f'width="{size[0]:.1f}" height="{size[1]:.1f}"'
+    return f'<rect {corner} {sides} rx="{radius}" {paint}/>'
 
 
 def _edge(edge: Edge, route: Route) -> str:

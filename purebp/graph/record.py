@@ -22,8 +22,7 @@ class Recording:
 
     def __init__(self, function: Function, args: tuple[Any, ...]) -> None:
         # Each argument is an array of its own: an array is known by its identity.
-        self.args = jax.tree.map(jnp.array, args)
-        self.line: Line = line_of(function, *self.args)
+        self.line: Line = line_of(function, *jax.tree.map(jnp.array, args))
         self._names = Counter[str]()
         self._sources: dict[int, Sources] = {}
         self.constants = list[Node]()
@@ -31,11 +30,9 @@ class Recording:
             self._made(Node(self._named(name), "input", "input", (leaf,)))
             for name, leaf in zip(names_of(function, args), self.line.leaves, strict=True)
         ]
-        parts = {id(new): old for new, old in self.line.parts}
-        self._parts = parts
-        boxes = boxes_of(self.line.nodes)
+        self._parts = {id(new): old for new, old in self.line.parts}
         self.gates = list[Node]()
-        for node, inside in zip(self.line.nodes, boxes, strict=True):
+        for node, inside in zip(self.line.nodes, boxes_of(self.line.nodes), strict=True):
             operands = self._operands(node.args, node.equation.invars)
             varies = any(source.varies for each in operands for source, _ in each.sources)
             made = Node(

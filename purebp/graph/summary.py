@@ -1,16 +1,17 @@
 """How gradients fare in a graph: their sizes, what vanishes, what is dead, what is not finite."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from purebp.autodiff.nonfinite import Birth
 from purebp.graph.node import Node
 from purebp.graph.numbers import norm, root_mean_square
-from purebp.graph.view import is_wire
+from purebp.graph.table import lines_of
+from purebp.graph.view import is_drawn
 
 if TYPE_CHECKING:
     from purebp.graph.graph import Graph
@@ -60,10 +61,7 @@ class Summary(NamedTuple):
         for row in rows:
             cells = (row.name, f"{row.norm:.3g}", f"{row.rms:.3g}", row.note, row.line)
             table.add_row(*map(Text, cells))
-        console = Console(width=110, color_system=None)
-        with console.capture() as capture:
-            console.print(table)
-        lines = [line.rstrip() for line in capture.get().splitlines()]
+        lines = lines_of(table, width=110)
         if len(self.rows) > SHOWN:
             lines.append(f"of {len(self.rows)} nodes {len(noted)} noteworthy")
         lines += [
@@ -77,11 +75,9 @@ class Summary(NamedTuple):
 
 def summary_of(graph: "Graph") -> Summary:
     """The summary of a graph; gradients are there after a backward pass only."""
-    nodes = [*graph.inputs, *(gate for gate in graph.nodes if gate.varies and not is_wire(gate))]
-    bars = {node: node.bars[0] for node in nodes if node.bars is not None}
-    bars = {node: bar for node, bar in bars.items() if bar is not None}
+    bars = _bars([*graph.inputs, *filter(is_drawn, graph.nodes)])
     sizes = {node: root_mean_square(bar) for node, bar in bars.items()}
-    start = max((root_mean_square(y.bars[0]) for y in graph.outputs if y.bars), default=0.0)
+    start = max(map(root_mean_square, _bars(graph.outputs).values()), default=0.0)
     largest, notes = 0.0, dict[Node, str]()
     for node in reversed(sizes):  # from the output on; the arguments, which come first, at the end
         notes[node] = _note(sizes[node], largest, start)
@@ -92,6 +88,12 @@ def summary_of(graph: "Graph") -> Summary:
     )
     dead = tuple(_dead(node) for node in graph.nodes if is_relu(node))
     return Summary(rows, dead, *graph.births())
+
+
+def _bars(nodes: Iterable[Node]) -> dict[Node, Any]:
+    """The cotangents of the nodes that have one."""
+    bars = {node: node.bars[0] for node in nodes if node.bars is not None}
+    return {node: bar for node, bar in bars.items() if bar is not None}
 
 
 def is_relu(node: Node) -> bool:

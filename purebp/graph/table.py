@@ -25,10 +25,15 @@ def table_of(graph: "Graph") -> str:
         sources = [source.name for each in node.operands for source, _ in each.sources]
         row = (node.name, ", ".join(sources), _all(node.values), _bars(node), part_of(node))
         table.add_row(*map(Text, row), Text(node.line))
-    console = Console(width=WIDTH, color_system=None)
+    return "\n".join(lines_of(table))
+
+
+def lines_of(table: Table, width: int = WIDTH) -> list[str]:
+    """A table as plain lines."""
+    console = Console(width=width, color_system=None)
     with console.capture() as capture:
         console.print(table)
-    return "\n".join(line.rstrip() for line in capture.get().splitlines())
+    return [line.rstrip() for line in capture.get().splitlines()]
 
 
 def _bars(node: Node) -> str:

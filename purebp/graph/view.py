@@ -64,7 +64,7 @@ class View:
     shown: dict[Shown, tuple[Box, ...]] = field(default_factory=dict[Shown, tuple[Box, ...]])
     inside: dict[Box, list[Node]] = field(default_factory=dict[Box, list[Node]])
     edges: list[Edge] = field(default_factory=list[Edge])
-    around: set[Shown] = field(default_factory=set[Shown])
+    around: list[Shown] = field(default_factory=list[Shown])
 
 
 class Drawing(NamedTuple):
@@ -103,7 +103,7 @@ def view_of(drawing: Drawing, root: tuple[Box, ...] = (), depth: int = 0) -> Vie
         edges = [edge for edge in edges if edge.start in view.shown or edge.end in view.shown]
     view.edges = _bundled(edges)
     ends = [end for edge in view.edges for end in (edge.start, edge.end)]
-    view.around |= {end for end in ends if end not in view.shown}
+    view.around = list(dict.fromkeys(end for end in ends if end not in view.shown))
     return view
 
 

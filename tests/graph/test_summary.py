@@ -59,6 +59,12 @@ def test_the_first_nan_has_its_line_and_a_cure():
     assert summary.rows == ()
 
 
+def test_integers_among_the_outputs_have_no_gradient():
+    graph = purebp.trace(lambda x: (jnp.sum(x), jnp.argmax(x)), jnp.array([1.0, 3.0]))
+    graph.backward((jnp.float32(1.0), jnp.int32(0)))
+    assert notes(graph)["x"] == ""
+
+
 def test_a_long_summary_shows_what_is_noteworthy():
     weights = [0.1 * jnp.eye(4)] * 30
     text = str(purebp.trace(deep, weights, X).backward().summary())
