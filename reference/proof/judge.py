@@ -1,8 +1,11 @@
 """One judge before one layer: what `reference.proof` runs in a process of its own."""
 
-import json
+import os
 import sys
+from collections.abc import Sequence
 from importlib import import_module
+from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -19,22 +22,39 @@ from reference.wrong_gradients import LAYERS
 from reference.wrong_gradients.layer import Layer
 
 
-def main(judge: str, name: str, which: str, dtype: str, seeds: str) -> dict[str, Any]:
+def tell(sender: Connection, job: Sequence[str], seeds: int) -> None:
+    """Send what a judge says: the whole work of a process."""
+    *_, dtype = job
+    with Path(os.devnull).open("w") as nowhere:  # what a layer, or XLA, prints is not a result
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        os.dup2(nowhere.fileno(), sys.stderr.fileno())
+    jax.config.update("jax_enable_x64", dtype == "float64")
+    try:
+        sender.send(main(*job, seeds=seeds))
+    except Exception as error:  # noqa: BLE001 - a layer that cannot be judged is a result too
+        sender.send({"verdict": "crashed", "note": _first_line(error)})
+
+
+def main(judge: str, name: str, which: str, dtype: str, seeds: int) -> dict[str, Any]:
     """What a judge says about a layer."""
     layer = next(layer for layer in LAYERS if layer.name == name)
     example = in_dtype(layer.example(np.random.default_rng(0)), dtype)
     if judge == "purebp":
         if which == "wrong":
             return of_a_wrong_one(layer, example)
-        return of_a_right_one(layer, example, int(seeds))
+        return of_a_right_one(layer, example, seeds)
     target = make_target(getattr(layer, which), layer.reference, examples=example)
     try:
         passed = JUDGES[judge](target, example)
     except ModuleNotFoundError as error:
         return {"verdict": "not run", "note": str(error)}
     except Exception as error:  # noqa: BLE001 - that is how these judges say no
-        return {"verdict": "fail", "note": f"{type(error).__name__}: {str(error)[:200]}"}
+        return {"verdict": "fail", "note": _first_line(error)}
     return {"verdict": "pass" if passed else "fail"}
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:200]}"
 
 
 def in_dtype(example: tuple[Any, ...], dtype: str) -> tuple[Any, ...]:
@@ -154,7 +174,3 @@ def _is_floating(leaf: Any) -> bool:
 
 
 JUDGES = {"check_grads": by_check_grads, "gradcheck": by_gradcheck}
-
-
-if __name__ == "__main__":
-    sys.stdout.write(json.dumps(main(*sys.argv[1:6])) + "\n")

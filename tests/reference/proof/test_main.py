@@ -1,7 +1,6 @@
 """The proof: jobs, results that are kept, and what its tables say."""
 
 import json
-import subprocess
 import sys
 
 import pytest
@@ -14,11 +13,11 @@ NAME = "linear_activation"
 
 
 def test_every_judge_sees_every_layer_wrong_and_right():
-    jobs = list(all_jobs([NAME], ["float32"]))
+    jobs = list(all_jobs([NAME], ["float64"]))
     assert {(job.judge, job.which) for job in jobs} == {
         (name, which) for name in proof.JUDGES for which in ("wrong", "right")
     }
-    assert len(list(all_jobs([], proof.DTYPES))) > 6 * 3 * 100
+    assert len(list(all_jobs([], proof.DTYPES))) > 2 * 7 * 100
 
 
 def test_what_is_known_is_not_run_again(tmp_path, monkeypatch, capsys):
@@ -42,10 +41,7 @@ def test_a_layer_that_crashes_or_hangs_is_a_result(monkeypatch):
     assert result is not None
     assert result["verdict"] == "crashed"
 
-    def hang(*args, **options):
-        raise subprocess.TimeoutExpired("judge", options["timeout"])
-
-    monkeypatch.setattr(subprocess, "run", hang)
+    monkeypatch.setattr(proof, "LIMIT", 0)
     result = result_of(job, 1, float("inf"))
     assert result is not None
     assert result["verdict"] == "timed out"
@@ -53,17 +49,17 @@ def test_a_layer_that_crashes_or_hangs_is_a_result(monkeypatch):
 
 
 def test_check_grads_says_no_to_a_wrong_layer_and_yes_to_a_right_one():
-    assert judge.main("check_grads", NAME, "wrong", "float32", "1")["verdict"] == "fail"
-    assert judge.main("check_grads", NAME, "right", "float32", "1")["verdict"] == "pass"
+    assert judge.main("check_grads", NAME, "wrong", "float32", 1)["verdict"] == "fail"
+    assert judge.main("check_grads", NAME, "right", "float32", 1)["verdict"] == "pass"
 
 
 def test_a_judge_that_is_not_installed_is_reported_as_not_run(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
-    answer = judge.main("gradcheck", NAME, "right", "float32", "1")
+    answer = judge.main("gradcheck", NAME, "right", "float32", 1)
     assert answer["verdict"] == "not run"
 
 
 def test_a_right_twin_is_tried_with_several_seeds():
-    answer = judge.main("purebp", NAME, "right", "bfloat16", "2")
+    answer = judge.main("purebp", NAME, "right", "bfloat16", 2)
     assert answer == {"verdict": "pass", "seeds": 2}
     assert known(proof.RESULTS / "nothing") == {}
