@@ -42,6 +42,7 @@ def test_a_layer_that_crashes_or_hangs_is_a_result(monkeypatch):
     assert result["verdict"] == "crashed"
 
     monkeypatch.setattr(proof, "LIMIT", 0)
+    job = job._replace(layer=NAME)
     result = result_of(job, 1, float("inf"))
     assert result is not None
     assert result["verdict"] == "timed out"
