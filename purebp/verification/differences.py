@@ -39,27 +39,43 @@ def slopes(
     magnitude: float,
     steps: np.ndarray | None = None,
 ) -> Slopes:
-    """The slope of f along each coordinate in `indices`; f takes a batch of points.
+    """The slope of a scalar f along each coordinate in `indices`; see `jacobian`."""
+    magnitudes = np.array([magnitude])
+    found = jacobian(lambda points: f(points)[:, None], x, indices, magnitudes, steps)
+    values, bars, units, steps, moved = found
+    return Slopes(values[0], bars[0], units[0], steps, moved[0])
 
-    `magnitude` bounds the terms that f adds up, and what f changes by when x changes relatively
-    by 1: both times the unit of rounding are its noise. `steps` are the largest ones, a hundredth
-    of the size of x unless given.
+
+def jacobian(
+    f: Scalars,
+    x: np.ndarray,
+    indices: np.ndarray,
+    magnitudes: np.ndarray,
+    steps: np.ndarray | None = None,
+    rungs: int = STEPS,
+) -> Slopes:
+    """The slope of each output of f (rows) along each coordinate in `indices` (columns).
+
+    f takes a batch of points, and returns a row for each. `magnitudes` bound the terms that an
+    output adds up, and what it changes by when x changes relatively by 1: both times the unit of
+    rounding are its noise. `steps` are the largest ones, a hundredth of the size of x unless
+    given; the ladder has so many `rungs`.
     """
     finite = x[np.isfinite(x)]
     size = float(np.sqrt(np.mean(finite**2))) if finite.size else 0.0
     floor = 0.1 * (size or 1.0)  # nothing but zeros tells no scale
     scale = np.nan_to_num(np.maximum(np.abs(x[indices]), max(floor, 1e-6)), posinf=1.0)
     steps = FIRST * scale if steps is None else steps
-    ladder = steps[:, None] / RATIO ** np.arange(STEPS)[None, :]
+    ladder = steps[:, None] / RATIO ** np.arange(rungs)[None, :]
     points = [x[None], _shifted(x, indices, ladder), _shifted(x, indices, -ladder)]
-    values = f(np.concatenate(points))  # in one go: each number of points is compiled
-    base, (plus, minus) = values[0], values[1:].reshape(2, *ladder.shape)
-    up = x[indices][:, None] + ladder
-    down = x[indices][:, None] - ladder
-    noise = 4 * EPS * (magnitude + abs(base)) / ladder
-    best, error = estimated((plus, minus, base), ladder, up - down, noise)
-    moved = np.abs(np.concatenate([plus, minus], axis=1) - base).max(axis=1)
-    return Slopes(best, error, magnitude / scale, steps, moved)
+    values = np.moveaxis(f(np.concatenate(points)), 0, -1)  # in one go: their number is compiled
+    base, sides = values[:, :1, None], values[:, 1:].reshape(-1, 2, *ladder.shape)
+    plus, minus = sides[:, 0], sides[:, 1]
+    width = (x[indices][:, None] + ladder) - (x[indices][:, None] - ladder)
+    noise = 4 * EPS * (magnitudes[:, None, None] + np.abs(base)) / ladder
+    best, error = estimated((plus, minus, base), ladder, width, noise)
+    moved = np.abs(np.concatenate([plus, minus], axis=-1) - base).max(axis=-1)
+    return Slopes(best, error, magnitudes[:, None] / scale, steps, moved)
 
 
 def closer(found: Slopes, claimed: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -78,7 +94,7 @@ def closer(found: Slopes, claimed: np.ndarray, x: np.ndarray) -> np.ndarray:
 def estimated(
     values: tuple[Any, Any, Any], ladder: Any, width: Any, noise: Any, xp: Any = np
 ) -> tuple[Any, Any]:
-    """The slope of each row, and its error bar.
+    """The slope of each ladder, along the last axis, and its error bar.
 
     `values` are those of f up and down the ladder, and between; `width` is how far apart the first
     two are. `xp` is NumPy or jax.numpy.
@@ -87,11 +103,11 @@ def estimated(
     central = (plus - minus) / width
     best, error = _extrapolate(central, noise, xp)
     # Where a function turns within a step the coarse estimates agree on a wrong number.
-    apart = xp.abs(best - central[:, -1])
-    error = xp.where(apart > 3 * noise[:, -1], xp.maximum(error, apart), error)
+    apart = xp.abs(best - central[..., -1])
+    error = xp.where(apart > 3 * noise[..., -1], xp.maximum(error, apart), error)
     split = xp.abs(plus - 2 * base + minus) / ladder
-    fades = split[:, -1] <= 0.5 * split[:, -2] + 4 * noise[:, -1]
-    return best, error + xp.where(fades, 0.0, split[:, -1])
+    fades = split[..., -1] <= 0.5 * split[..., -2] + 4 * noise[..., -1]
+    return best, error + xp.where(fades, 0.0, split[..., -1])
 
 
 def _shifted(x: np.ndarray, indices: np.ndarray, steps: np.ndarray) -> np.ndarray:
@@ -103,18 +119,18 @@ def _shifted(x: np.ndarray, indices: np.ndarray, steps: np.ndarray) -> np.ndarra
 
 
 def _extrapolate(central: Any, noise: Any, xp: Any) -> tuple[Any, Any]:
-    best = central[:, 0]
+    best = central[..., 0]
     error = xp.full(best.shape, xp.inf)
-    previous = [central[:, 0]]
-    for k in range(1, central.shape[1]):
-        row = [central[:, k]]
+    previous = [central[..., 0]]
+    for k in range(1, central.shape[-1]):
+        row = [central[..., k]]
         for order in range(1, k + 1):
             factor = RATIO ** (2 * order)
             row.append((factor * row[order - 1] - previous[order - 1]) / (factor - 1))
             gap = xp.maximum(
                 xp.abs(row[order] - row[order - 1]), xp.abs(row[order] - previous[order - 1])
             )
-            gap = gap + noise[:, k]
+            gap = gap + noise[..., k]
             better = gap < error
             best, error = xp.where(better, row[order], best), xp.where(better, gap, error)
         previous = row

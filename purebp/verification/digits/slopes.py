@@ -82,11 +82,16 @@ def _of_vectors(
 def _slope(
     f: Callable[[Exact], Exact], start: Exact, base: Exact, direction: np.ndarray, sign: int
 ) -> list[float]:
-    """The slopes to one side, by two steps; infinite where they grow as the step shrinks."""
+    """The slopes to one side, by two steps; by a third where these two differ."""
     scale = max([abs(number) for number in start[direction]] + [MP.mpf(10) ** -20])
-    steps = [sign * step * scale for step in (STEP, SHORTER, SHORTEST)]
-    slopes = [(f(_moved(start, direction, step)) - base) / step for step in steps]
-    return [_settled(*three) for three in zip(*slopes, strict=True)]
+
+    def by(step: Any) -> Exact:
+        return (f(_moved(start, direction, sign * step * scale)) - base) / (sign * step * scale)
+
+    far, near = by(STEP), by(SHORTER)
+    if all(map(_agree, far, near)):
+        return [float(slope) for slope in near]
+    return [_settled(*three) for three in zip(far, near, by(SHORTEST), strict=True)]
 
 
 def _moved(start: Exact, direction: np.ndarray, step: Any) -> Exact:
@@ -95,7 +100,13 @@ def _moved(start: Exact, direction: np.ndarray, step: Any) -> Exact:
     return moved
 
 
+def _agree(far: Any, near: Any) -> bool:
+    """Whether two slopes are one, by their first 18 digits."""
+    return bool(MP.isfinite(far) and MP.isfinite(near) and abs(far - near) <= AGREE * abs(near))
+
+
 def _settled(far: Any, near: Any, nearest: Any) -> float:
+    """The slope that three steps tell; infinite where it grows as the step shrinks."""
     if not all(map(MP.isfinite, (far, near, nearest))):
         return float("nan")
     first, second = near + (near - far) / (RATIO - 1), nearest + (nearest - near) / (RATIO - 1)
