@@ -17,6 +17,11 @@ def softsign_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     Kinks: none.
     Raises: DtypeError for integers.
     Source: Turian, Bergstra and Bengio 2009; Glorot and Bengio 2010.
+
+    Example:
+        >>> y, res = softsign.fwd(jnp.array([1.0, -0.5, 2.0]))
+        >>> print(*softsign.bwd(res, y))
+        [ 0.125      -0.14814816  0.07407408]
     """
     size, sign = jnp.where(x < 0, -x, x), jnp.where(x < 0, -1, 1).astype(x.dtype)
     return jnp.where(size < 1, x / (1 + size), sign * (1 - 1 / (1 + size)))
@@ -48,6 +53,12 @@ def squareplus_definition(x: Float[Array, "*s"], *, b: float = 4.0) -> Float[Arr
     Kinks: none.
     Raises: OptionError unless b > 0, DtypeError for integers.
     Source: Barron 2021, "Squareplus: a softplus-like algebraic rectifier".
+
+    Example:
+        >>> y, res = squareplus.fwd(jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]]))
+        >>> print(*squareplus.bwd(res, y))
+        [[1.1708205  0.29570517 2.0606604 ]
+         [0.79570514 0.09999999 0.66671926]]
     """
     r = jnp.sqrt(x * x + b)
     return jnp.where(x < 0, b / 2 / (r - x), (x + r) / 2)

@@ -24,6 +24,12 @@ def log_softmax_definition(x: Float[Array, "*s"], *, axis: int = -1) -> Float[Ar
     Kinks: none.
     Raises: ShapeError for an array without axes, OptionError if x has no such axis.
     Source: derived by hand.
+
+    Example:
+        >>> y, res = log_softmax.fwd(jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]]))
+        >>> print(*log_softmax.bwd(res, y))
+        [[-0.20073605 -2.6102977   2.8110335 ]
+         [ 1.4844351  -2.378353    0.8939181 ]]
     """
     shifted = x - lax.stop_gradient(jnp.max(x, axis=axis, keepdims=True, initial=-jnp.inf))
     return shifted - jnp.log(jnp.sum(jnp.exp(shifted), axis=axis, keepdims=True))
@@ -78,6 +84,12 @@ def sparsemax_definition(x: Float[Array, "*s"], *, axis: int = -1) -> Float[Arra
     Kinks: an entry with x_i = tau is outside of the support.
     Raises: ShapeError for an array without axes, OptionError if x has no such axis.
     Source: Martins and Astudillo 2016, "From softmax to sparsemax", equation 9; Michelot 1986.
+
+    Example:
+        >>> y, res = sparsemax.fwd(jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]]))
+        >>> print(*sparsemax.bwd(res, y))
+        [[ 0.          0.          0.        ]
+         [ 0.10000002  0.         -0.09999996]]
     """
     last = jnp.moveaxis(x, axis, -1)
     down = -jnp.sort(-lax.stop_gradient(last), axis=-1)
@@ -160,6 +172,12 @@ def standardize_definition(
     Kinks: none for eps > 0.
     Raises: ShapeError for an array without axes, OptionError if x has no such axis or eps is 0.
     Source: Ba, Kiros and Hinton 2016, "Layer normalization"; derived by hand.
+
+    Example:
+        >>> y, res = standardize.fwd(jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]]))
+        >>> print(*standardize.bwd(res, y))
+        [[ 1.4938765e-06 -1.1951012e-05  1.0442633e-05]
+         [ 1.1266315e-05 -1.9484098e-05  8.2177830e-06]]
     """
     centred = x - jnp.mean(x, axis=axis, keepdims=True)
     return centred / jnp.sqrt(jnp.mean(centred**2, axis=axis, keepdims=True) + eps)

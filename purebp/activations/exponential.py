@@ -32,6 +32,11 @@ def selu_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     Kinks: the slope at 0 is scale alpha.
     Raises: DtypeError for integers.
     Source: Klambauer et al. 2017, "Self-normalizing neural networks", equation 2.
+
+    Example:
+        >>> y, res = selu.fwd(jnp.array([1.0, -0.5, 2.0]))
+        >>> print(*selu.bwd(res, y))
+        [ 1.1039727 -0.7376502  2.2079453]
     """
     return SELU_SCALE * jnp.where(x > 0, x, SELU_ALPHA * _expm1_definition(_below(x)))
 
@@ -60,6 +65,12 @@ def celu_definition(x: Float[Array, "*s"], *, alpha: float = 1.0) -> Float[Array
     Kinks: none.
     Raises: OptionError unless alpha > 0, DtypeError for integers.
     Source: Barron 2017, "Continuously differentiable exponential linear units".
+
+    Example:
+        >>> y, res = celu.fwd(jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]]))
+        >>> print(*celu.bwd(res, y))
+        [[ 1.         -0.23865122  2.        ]
+         [ 0.5        -0.17334309  0.3       ]]
     """
     return jnp.where(x > 0, x, alpha * _expm1_definition(_below(x) / alpha))
 

@@ -21,6 +21,11 @@ def glu_definition(x: Float[Array, "*s"], *, axis: int = -1) -> Float[Array, "*s
     Kinks: none.
     Raises: OptionError if x has no such axis, ShapeError if it is odd, DtypeError for integers.
     Source: Dauphin et al. 2016, "Language modeling with gated convolutional networks", equation 1.
+
+    Example:
+        >>> y, res = glu.fwd(jnp.array([1.0, -0.5]))
+        >>> print(*glu.bwd(res, y))
+        [0.14253697 0.08872347]
     """
     a, b = jnp.split(x, 2, axis=axis)
     return a * sigmoid.definition(b)
@@ -64,6 +69,16 @@ def swiglu_definition(a: Float[Array, "*s"], b: Float[Array, "*s"]) -> Float[Arr
     Kinks: none.
     Raises: ShapeError if a and b differ, DtypeError for integers.
     Source: Shazeer 2020, "GLU variants improve transformer", equation 5.
+
+    Example:
+        >>> a = jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]])
+        >>> b = jnp.array([[0.5, -1.5, 0.3], [-2.0, 1.5, 0.8]])
+        >>> y, res = swiglu.fwd(a, b)
+        >>> for bar in swiglu.bwd(res, y): print(bar)
+        [[ 0.16954538 -0.11044712  0.17293672]
+         [ 0.9211916   0.02542424  0.07144558]]
+        [[ 0.26722333 -0.05345136  0.9309642 ]
+         [-0.19372782  0.11231688  0.02375887]]
     """
     return a * sigmoid.definition(a) * b
 
@@ -100,6 +115,16 @@ def geglu_definition(
     Kinks: none.
     Raises: ShapeError if a and b differ, DtypeError for integers.
     Source: Shazeer 2020, "GLU variants improve transformer", equation 5.
+
+    Example:
+        >>> a = jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]])
+        >>> b = jnp.array([[0.5, -1.5, 0.3], [-2.0, 1.5, 0.8]])
+        >>> y, res = geglu.fwd(a, b)
+        >>> for bar in geglu.bwd(res, y): print(bar)
+        [[ 0.22774518 -0.04604167  0.19105986]
+         [ 1.1994476   0.02885803  0.08687764]]
+        [[ 0.353802   -0.03570625  1.1461358 ]
+         [-0.23903634  0.0151288   0.02748991]]
     """
     return gelu.definition(a, approximate=approximate) * b
 

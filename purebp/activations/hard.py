@@ -16,6 +16,11 @@ def relu6_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     Kinks: slope 0 at 0 and at 6 (jax.nn.relu6 takes 1/2 there, by its ties).
     Raises: DtypeError for integers.
     Source: Krizhevsky 2010, "Convolutional deep belief networks on CIFAR-10".
+
+    Example:
+        >>> y, res = relu6.fwd(jnp.array([1.0, -0.5, 2.0]))
+        >>> print(*relu6.bwd(res, y))
+        [1. 0. 2.]
     """
     return jnp.where(x <= 0, jnp.zeros_like(x), jnp.where(x >= 6, jnp.full_like(x, 6), x))
 
@@ -36,6 +41,11 @@ def hard_sigmoid_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     Kinks: slope 0 at -3 and at 3.
     Raises: DtypeError for integers.
     Source: Howard et al. 2019, "Searching for MobileNetV3", section 5.2.
+
+    Example:
+        >>> y, res = hard_sigmoid.fwd(jnp.array([1.0, -0.5, 2.0]))
+        >>> print(*hard_sigmoid.bwd(res, y))
+        [0.11111112 0.06944445 0.1388889 ]
     """
     inside = (x > -3) & (x < 3)
     flat = jnp.where(x >= 3, 1, jnp.where(x <= -3, 0, x)).astype(x.dtype)
@@ -69,6 +79,11 @@ def hard_tanh_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     Kinks: slope 0 at -1 and at 1.
     Raises: DtypeError for integers.
     Source: Collobert 2004, "Large scale machine learning".
+
+    Example:
+        >>> y, res = hard_tanh.fwd(jnp.array([1.0, -0.5, 2.0]))
+        >>> print(*hard_tanh.bwd(res, y))
+        [ 0.  -0.5  0. ]
     """
     low, high = jnp.full_like(x, -1), jnp.full_like(x, 1)
     return jnp.where(x <= -1, low, jnp.where(x >= 1, high, x))
@@ -90,6 +105,11 @@ def hard_swish_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     Kinks: slope 0 at -3, slope 1 at 3.
     Raises: DtypeError for integers.
     Source: Howard et al. 2019, "Searching for MobileNetV3", section 5.2.
+
+    Example:
+        >>> y, res = hard_swish.fwd(jnp.array([1.0, -0.5, 2.0]))
+        >>> print(*hard_swish.bwd(res, y))
+        [ 0.5555556  -0.06944445  1.9444447 ]
     """
     middle = (x > -3) & (x < 3)
     low = middle & (x < -0.75)  # around the zero of the slope the square has the exact slope
@@ -128,6 +148,11 @@ def relu_squared_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     Kinks: none; the slope at 0 is 0.
     Raises: DtypeError for integers.
     Source: So et al. 2021, "Primer: searching for efficient transformers".
+
+    Example:
+        >>> y, res = relu_squared.fwd(jnp.array([1.0, -0.5, 2.0]))
+        >>> print(*relu_squared.bwd(res, y))
+        [ 2.  0. 16.]
     """
     above = jnp.where(x <= 0, jnp.zeros_like(x), x)
     return above * above

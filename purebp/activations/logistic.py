@@ -27,6 +27,11 @@ def softplus_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     Kinks: none.
     Raises: DtypeError for integers.
     Source: Dugas et al. 2001, "Incorporating second-order functional knowledge".
+
+    Example:
+        >>> y, res = softplus.fwd(jnp.array([1.0, -0.5, 2.0]))
+        >>> print(*softplus.bwd(res, y))
+        [0.96007127 0.17898336 1.873392  ]
     """
     return jnp.where(x < 0, jnp.zeros_like(x), x) + jnp.log1p(_decay(x))
 
@@ -54,6 +59,11 @@ def log_sigmoid_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     Kinks: none.
     Raises: DtypeError for integers.
     Source: derivative of softplus.
+
+    Example:
+        >>> y, res = log_sigmoid.fwd(jnp.array([1.0, -0.5, 2.0]))
+        >>> print(*log_sigmoid.bwd(res, y))
+        [-0.08424906 -0.6063233  -0.01513019]
     """
     return jnp.where(x < 0, x, jnp.zeros_like(x)) - jnp.log1p(_decay(x))
 
@@ -83,6 +93,11 @@ def mish_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     Kinks: none.
     Raises: DtypeError for integers.
     Source: Misra 2019, "Mish: a self regularized non-monotonic activation function".
+
+    Example:
+        >>> y, res = mish.fwd(jnp.array([1.0, -0.5, 2.0]))
+        >>> print(*mish.bwd(res, y))
+        [ 0.90751964 -0.06390768  2.0787106 ]
     """
     return x * tanh.definition(softplus_definition(x))
 

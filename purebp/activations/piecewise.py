@@ -22,6 +22,11 @@ def relu_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     Kinks: the slope at 0 is 0, as in jax.nn.relu.
     Raises: DtypeError for integers.
     Source: Nair and Hinton 2010, "Rectified linear units"; CS231n, lecture 4.
+
+    Example:
+        >>> y, res = relu.fwd(jnp.array([1.0, -0.5, 2.0]))
+        >>> print(*relu.bwd(res, y))
+        [1. 0. 2.]
     """
     return jnp.where(x <= 0, jnp.zeros_like(x), x)
 
@@ -42,6 +47,12 @@ def leaky_relu_definition(x: Float[Array, "*s"], *, slope: float = 0.01) -> Floa
     Kinks: the slope at 0 is a.
     Raises: DtypeError for integers.
     Source: Maas, Hannun and Ng 2013, "Rectifier nonlinearities".
+
+    Example:
+        >>> y, res = leaky_relu.fwd(jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]]))
+        >>> print(*leaky_relu.bwd(res, y))
+        [[ 1.0000000e+00 -4.9999999e-05  2.0000000e+00]
+         [ 5.0000000e-01 -1.4999999e-04  3.0000001e-01]]
     """
     return jnp.where(x > 0, x, slope * x)
 
@@ -74,6 +85,11 @@ def prelu_definition(x: Float[Array, "*#s"], alpha: Float[Array, "*#s"]) -> Floa
     Kinks: the slope at 0 is a.
     Raises: ShapeError if the shapes do not broadcast, DtypeError for integers.
     Source: He et al. 2015, "Delving deep into rectifiers", equations 1 and 9.
+
+    Example:
+        >>> y, res = prelu.fwd(jnp.array([1.0, -0.5, 2.0]), jnp.array([0.5, -1.5, 0.3]))
+        >>> print(*prelu.bwd(res, y))
+        [ 1.    -1.125  2.   ] [ 0.    -0.375  0.   ]
     """
     return jnp.where(x > 0, x, alpha * x)
 
@@ -105,6 +121,11 @@ def maxout_definition(x: Float[Array, "*batch d"], *, pieces: int = 2) -> Float[
     Kinks: at a tie the first entry receives all.
     Raises: OptionError if pieces is below 1, ShapeError if it does not divide the last axis of x.
     Source: Goodfellow et al. 2013, "Maxout networks", equation 1.
+
+    Example:
+        >>> y, res = maxout.fwd(jnp.array([1.0, -0.5, 2.0, 0.5, -1.5, 0.3]))
+        >>> print(*maxout.bwd(res, y))
+        [1.  0.  2.  0.  0.  0.3]
     """
     groups = _groups(x, pieces)
     first = jnp.argmax(groups, axis=-1, keepdims=True)

@@ -35,6 +35,14 @@ def gumbel_softmax_definition(
         drawn in float32 in every precision, so that it is the same in each.
     Source: Jang, Gu and Poole 2016, "Categorical reparameterization with Gumbel-softmax"; Bengio,
         Leonard and Courville 2013, for straight through.
+
+    Example:
+        >>> logits, key = jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]]), jax.random.key(0)
+        >>> y, res = gumbel_softmax.fwd(logits, key)
+        >>> for bar in gumbel_softmax.bwd(res, y): print(bar)
+        [[ 0.07548801 -0.04505736 -0.03043064]
+         [ 0.10527372 -0.04472561 -0.06054811]]
+        None
     """
     noise = jax.random.gumbel(key, logits.shape, jnp.float32)
     scores = (widen(logits) + noise) / temperature

@@ -29,6 +29,12 @@ def elu_definition(x: Float[Array, "*s"], *, alpha: float = 1.0) -> Float[Array,
     Kinks: for alpha other than 1 the slope at 0 is alpha.
     Raises: DtypeError for integers.
     Source: Clevert, Unterthiner and Hochreiter 2015, "Exponential linear units", equation 15.
+
+    Example:
+        >>> y, res = elu.fwd(jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]]))
+        >>> print(*elu.bwd(res, y))
+        [[ 1.         -0.23865122  2.        ]
+         [ 0.5        -0.17334309  0.3       ]]
     """
     below = jnp.where(x > 0, jnp.zeros_like(x), x)
     small = below > -0.5
@@ -70,6 +76,12 @@ def swish_definition(x: Float[Array, "*s"], *, beta: float = 1.0) -> Float[Array
     Kinks: none.
     Raises: DtypeError for integers.
     Source: Ramachandran, Zoph and Le 2017, "Searching for activation functions".
+
+    Example:
+        >>> y, res = swish.fwd(jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]]))
+        >>> print(*swish.bwd(res, y))
+        [[ 0.6781815  -0.04908761  1.9215189 ]
+         [ 0.2302979   0.01129966  0.11163371]]
     """
     return x * sigmoid.definition(beta * x)
 
@@ -117,6 +129,12 @@ def gelu_definition(x: Float[Array, "*s"], *, approximate: bool = True) -> Float
     Kinks: none.
     Raises: DtypeError for integers.
     Source: Hendrycks and Gimpel 2016, "Gaussian error linear units"; (1 + tanh u)/2 = s(2u).
+
+    Example:
+        >>> y, res = gelu.fwd(jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]]))
+        >>> print(*gelu.bwd(res, y))
+        [[ 0.9109807  -0.02046296  2.1228874 ]
+         [ 0.2998619   0.01282579  0.1357463 ]]
     """
     if approximate:
         return x * sigmoid.definition(2 * SQRT_2_OVER_PI * (x + GELU_CUBIC * x**3))
@@ -181,6 +199,12 @@ def softmax_definition(x: Float[Array, "*s"], *, axis: int = -1) -> Float[Array,
     Kinks: none.
     Raises: ShapeError for an array without axes, OptionError if x has no such axis.
     Source: quotient rule; CS231n, lecture 3.
+
+    Example:
+        >>> y, res = softmax.fwd(jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]]))
+        >>> print(*softmax.bwd(res, y))
+        [[-0.07345291 -0.02754798  0.10100088]
+         [ 0.03557401 -0.02583204 -0.00974197]]
     """
     last = jnp.moveaxis(x, axis, -1)
     gaps = last[..., None, :] - last[..., :, None]

@@ -22,6 +22,11 @@ def add_definition(x: Inexact[Array, "*#s"], y: Inexact[Array, "*#s"]) -> Inexac
     Kinks: none.
     Raises: ShapeError if the shapes do not broadcast, DtypeError for integers.
     Source: CS231n, lecture 4, patterns in backward flow.
+
+    Example:
+        >>> z, res = add.fwd(jnp.array([1.0, -0.5, 2.0]), jnp.array([0.5, -1.5, 0.3]))
+        >>> print(*add.bwd(res, z))
+        [ 1.5 -2.   2.3] [ 1.5 -2.   2.3]
     """
     return jnp.add(x, y)
 
@@ -46,6 +51,11 @@ def sub_definition(x: Inexact[Array, "*#s"], y: Inexact[Array, "*#s"]) -> Inexac
     Kinks: none.
     Raises: ShapeError if the shapes do not broadcast, DtypeError for integers.
     Source: CS231n, lecture 4.
+
+    Example:
+        >>> z, res = sub.fwd(jnp.array([1.0, -0.5, 2.0]), jnp.array([0.5, -1.5, 0.3]))
+        >>> print(*sub.bwd(res, z))
+        [0.5 1.  1.7] [-0.5 -1.  -1.7]
     """
     return jnp.subtract(x, y)
 
@@ -70,6 +80,11 @@ def mul_definition(x: Inexact[Array, "*#s"], y: Inexact[Array, "*#s"]) -> Inexac
     Kinks: none.
     Raises: ShapeError if the shapes do not broadcast, DtypeError for integers.
     Source: CS231n, lecture 4, patterns in backward flow.
+
+    Example:
+        >>> z, res = mul.fwd(jnp.array([1.0, -0.5, 2.0]), jnp.array([0.5, -1.5, 0.3]))
+        >>> print(*mul.bwd(res, z))
+        [ 0.25  -1.125  0.18 ] [ 0.5   -0.375  1.2  ]
     """
     return jnp.multiply(x, y)
 
@@ -96,6 +111,11 @@ def div_definition(x: Inexact[Array, "*#s"], y: Inexact[Array, "*#s"]) -> Inexac
     Kinks: the pole at y = 0 gives inf or nan, as in JAX.
     Raises: ShapeError if the shapes do not broadcast, DtypeError for integers.
     Source: quotient rule.
+
+    Example:
+        >>> z, res = div.fwd(jnp.array([1.0, -0.5, 2.0]), jnp.array([0.5, -1.5, 0.3]))
+        >>> print(*div.bwd(res, z))
+        [ 4.         -0.22222222 22.222221  ] [-8.0000000e+00  7.4074075e-02 -1.4814813e+02]
     """
     return jnp.divide(x, y)
 
@@ -122,6 +142,11 @@ def neg_definition(x: Inexact[Array, "*s"]) -> Inexact[Array, "*s"]:
     Kinks: none.
     Raises: DtypeError for integers.
     Source: CS231n, lecture 4, the "*-1" gate of the sigmoid neuron.
+
+    Example:
+        >>> y, res = neg.fwd(jnp.array([1.0, -0.5, 2.0]))
+        >>> print(*neg.bwd(res, y))
+        [ 1.  -0.5  2. ]
     """
     return jnp.negative(x)
 
@@ -142,6 +167,11 @@ def reciprocal_definition(x: Inexact[Array, "*s"]) -> Inexact[Array, "*s"]:
     Kinks: the pole at x = 0 gives inf, as in JAX.
     Raises: DtypeError for integers.
     Source: CS231n, lecture 4, the "1/x" gate of the sigmoid neuron.
+
+    Example:
+        >>> y, res = reciprocal.fwd(jnp.array([1.0, -0.5, 2.0]))
+        >>> print(*reciprocal.bwd(res, y))
+        [-1.     8.    -0.125]
     """
     return 1 / x
 
@@ -162,6 +192,11 @@ def square_definition(x: Inexact[Array, "*s"]) -> Inexact[Array, "*s"]:
     Kinks: none.
     Raises: DtypeError for integers.
     Source: power rule.
+
+    Example:
+        >>> y, res = square.fwd(jnp.array([1.0, -0.5, 2.0]))
+        >>> print(*square.bwd(res, y))
+        [ 2.   -0.25 16.  ]
     """
     return jnp.square(x)
 
@@ -182,6 +217,11 @@ def sqrt_definition(x: Inexact[Array, "*s"]) -> Inexact[Array, "*s"]:
     Kinks: x = 0 has the slope inf, as in JAX.
     Raises: DtypeError for integers.
     Source: power rule.
+
+    Example:
+        >>> y, res = sqrt.fwd(jnp.array([0.5, 1.0, 2.0]))
+        >>> print(*sqrt.bwd(res, y))
+        [0.5 0.5 0.5]
     """
     return jnp.sqrt(x)
 

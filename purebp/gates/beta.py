@@ -32,6 +32,16 @@ def betainc_definition(
     Raises: ShapeError if the shapes do not broadcast, DtypeError for integers.
     Source: Press et al. 1992, "Numerical Recipes", 6.4; Boik and Robison-Cox 1998, "Derivatives of
         the incomplete beta function".
+
+    Example:
+        >>> a = jnp.array([0.5, 1.0, 2.0])
+        >>> b = jnp.array([0.25, 1.5, 3.0])
+        >>> x = jnp.array([0.4, 0.7, 0.25])
+        >>> y, res = betainc.fwd(a, b, x)
+        >>> for bar in betainc.bwd(res, y): print(bar)
+        [-0.13928324 -0.14794365 -0.05968596]
+        [0.220306   0.16532551 0.02798345]
+        [0.12042246 0.68658346 0.44165105]
     """
     dtype = jnp.result_type(a, b, x)
     a, b, x = _together(a, b, x)

@@ -19,6 +19,12 @@ def cast_definition(x: Float[Array, "*s"], *, dtype: Any = float) -> Float[Array
     Kinks: the steps of the rounding.
     Raises: DtypeError unless both dtypes are floating. (Integers have no gradient.)
     Source: the convention of mixed precision: the slope of a rounding is 1.
+
+    Example:
+        >>> y, res = cast.fwd(jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]]))
+        >>> print(*cast.bwd(res, y))
+        [[ 1.  -0.5  2. ]
+         [ 0.5 -1.5  0.3]]
     """
     return x.astype(dtype)
 
@@ -47,6 +53,12 @@ def reduce_precision_definition(
     Kinks: the steps of the rounding. The bits of float64, by default, have none.
     Raises: OptionError for no exponent bits or negative numbers, DtypeError for integers.
     Source: IEEE 754; straight-through estimator (Bengio et al. 2013).
+
+    Example:
+        >>> y, res = reduce_precision.fwd(jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]]))
+        >>> print(*reduce_precision.bwd(res, y))
+        [[ 1.  -0.5  2. ]
+         [ 0.5 -1.5  0.3]]
     """
     return lax.reduce_precision(x, exponent_bits, mantissa_bits)
 

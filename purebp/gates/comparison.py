@@ -18,6 +18,11 @@ def max_definition(x: Float[Array, "*#s"], y: Float[Array, "*#s"]) -> Float[Arra
     Kinks: at a tie each operand receives half, as in JAX.
     Raises: ShapeError if the shapes do not broadcast, DtypeError for integers.
     Source: CS231n, lecture 4, patterns in backward flow.
+
+    Example:
+        >>> z, res = max.fwd(jnp.array([1.0, -0.5, 2.0]), jnp.array([0.5, -1.5, 0.3]))
+        >>> print(*max.bwd(res, z))
+        [ 1.  -0.5  2. ] [ 0. -0.  0.]
     """
     return jnp.maximum(x, y)
 
@@ -42,6 +47,11 @@ def min_definition(x: Float[Array, "*#s"], y: Float[Array, "*#s"]) -> Float[Arra
     Kinks: at a tie each operand receives half, as in JAX.
     Raises: ShapeError if the shapes do not broadcast, DtypeError for integers.
     Source: CS231n, lecture 4, patterns in backward flow.
+
+    Example:
+        >>> z, res = min.fwd(jnp.array([1.0, -0.5, 2.0]), jnp.array([0.5, -1.5, 0.3]))
+        >>> print(*min.bwd(res, z))
+        [ 0. -0.  0.] [ 0.5 -1.5  0.3]
     """
     return jnp.minimum(x, y)
 
@@ -72,6 +82,11 @@ def abs_definition(x: Inexact[Array, "*s"]) -> Float[Array, "*s"]:
     Raises: DtypeError for integers.
     Source: the two straight pieces x and -x; JAX's autodiff cookbook for complex numbers. (x / |x|
         is not taken from lax.sign: that turns with x, and jax.grad gives it a slope of 0.)
+
+    Example:
+        >>> y, res = abs.fwd(jnp.array([1.0, -0.5, 2.0]))
+        >>> print(*abs.bwd(res, y))
+        [ 1.  -0.5  2. ]
     """
     if jnp.iscomplexobj(x):
         return jnp.abs(x)
@@ -103,6 +118,14 @@ def clamp_definition(
     Kinks: a bound that is met exactly receives all.
     Raises: ShapeError if the shapes do not broadcast, DtypeError for integers.
     Source: max and min, one after the other.
+
+    Example:
+        >>> low = jnp.array([1.0, -0.5, 2.0])
+        >>> x = jnp.array([0.5, -1.5, 0.3])
+        >>> high = jnp.array([-2.0, 1.5, 0.8])
+        >>> y, res = clamp.fwd(low, x, high)
+        >>> print(*clamp.bwd(res, y))
+        [ 0.  -0.5  0. ] [0. 0. 0.] [-2.   0.   0.8]
     """
     raised = jnp.where(x <= low, low, x)
     return jnp.where(raised >= high, high, raised)
@@ -141,6 +164,14 @@ def where_definition(
     Kinks: none.
     Raises: ShapeError if the shapes do not broadcast, DtypeError unless `which` is boolean.
     Source: a router that is set from outside.
+
+    Example:
+        >>> which = jnp.array([False, True, True])
+        >>> x = jnp.array([0.5, -1.5, 0.3])
+        >>> y = jnp.array([-2.0, 1.5, 0.8])
+        >>> z, res = where.fwd(which, x, y)
+        >>> print(*where.bwd(res, z))
+        None [ 0.  -1.5  0.3] [-2.  0.  0.]
     """
     return jnp.where(which, x, y)
 

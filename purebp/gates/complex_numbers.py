@@ -24,6 +24,11 @@ def real_definition(x: Complex[Array, "*s"]) -> Float32[Array, "*s"] | Float64[A
     Kinks: none.
     Raises: DtypeError unless x is complex.
     Source: JAX's autodiff cookbook, complex numbers.
+
+    Example:
+        >>> y, res = real.fwd(jnp.array([1.0 + 2.0j, 3.0j, -1.0]))
+        >>> print(*real.bwd(res, y))
+        [ 1.+0.j  0.+0.j -1.+0.j]
     """
     return jnp.real(x)
 
@@ -44,6 +49,11 @@ def imag_definition(x: Complex[Array, "*s"]) -> Float32[Array, "*s"] | Float64[A
     Kinks: none.
     Raises: DtypeError unless x is complex.
     Source: JAX's autodiff cookbook, complex numbers.
+
+    Example:
+        >>> y, res = imag.fwd(jnp.array([1.0 + 2.0j, 3.0j, -1.0]))
+        >>> print(*imag.bwd(res, y))
+        [0.-2.j 0.-3.j 0.-0.j]
     """
     return jnp.imag(x)
 
@@ -68,6 +78,11 @@ def complex_definition(
     Raises: ShapeError if the shapes do not broadcast, DtypeError unless x and y are float32 or
         float64: there are no complex numbers of 16 bits.
     Source: JAX's autodiff cookbook, complex numbers.
+
+    Example:
+        >>> z, res = complex.fwd(jnp.array([1.0, -0.5, 2.0]), jnp.array([0.5, -1.5, 0.3]))
+        >>> print(*complex.bwd(res, z))
+        [ 1.  -0.5  2. ] [-0.5  1.5 -0.3]
     """
     dtype = jnp.result_type(x, y)
     return lax.complex(*jnp.broadcast_arrays(x.astype(dtype), y.astype(dtype)))
@@ -93,6 +108,11 @@ def conj_definition(x: Complex[Array, "*s"]) -> Complex[Array, "*s"]:
     Kinks: none.
     Raises: DtypeError unless x is complex.
     Source: JAX's autodiff cookbook, complex numbers.
+
+    Example:
+        >>> y, res = conj.fwd(jnp.array([1.0 + 2.0j, 3.0j, -1.0]))
+        >>> print(*conj.bwd(res, y))
+        [ 1.+2.j  0.+3.j -1.+0.j]
     """
     return jnp.conj(x)
 
@@ -114,6 +134,11 @@ def angle_definition(x: Complex[Array, "*s"]) -> Float32[Array, "*s"] | Float64[
     Kinks: x = 0 has no angle: nan, as in JAX. On the negative real axis y jumps, its slope not.
     Raises: DtypeError unless x is complex.
     Source: the imaginary part of the logarithm.
+
+    Example:
+        >>> y, res = angle.fwd(jnp.array([1.0 + 2.0j, 3.0j, 1.0 - 1.0j]))
+        >>> print(*angle.bwd(res, y))
+        [-0.4428595-0.22142975j -0.5235988-0.j         -0.3926991+0.3926991j ]
     """
     return jnp.angle(x)
 

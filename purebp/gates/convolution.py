@@ -48,6 +48,13 @@ def conv_general_dilated_definition(
     Raises: OptionError unless there is a number for each axis, ShapeError for what
         `lax.conv_general_dilated` refuses, DtypeError for integers.
     Source: transposed correlation; Dumoulin and Visin 2016.
+
+    Example:
+        >>> x = jax.random.normal(jax.random.key(0), (2, 2, 5))
+        >>> w = jnp.array([[[0.5, -1.5], [0.3, -2.0]], [[1.5, 0.8], [-0.2, 0.6]]])
+        >>> y, res = conv_general_dilated.fwd(x, w)
+        >>> [jnp.shape(bar) for bar in conv_general_dilated.bwd(res, y)]
+        [(2, 2, 5), (2, 2, 2)]
     """
     form = _form(
         x.shape, w.shape, window_strides, padding, lhs_dilation, rhs_dilation, dimension_numbers

@@ -16,6 +16,11 @@ def identity_definition(x: Inexact[Array, "*s"]) -> Inexact[Array, "*s"]:
     Kinks: none.
     Raises: DtypeError for integers.
     Source: the straight branch of a residual connection.
+
+    Example:
+        >>> y, res = identity.fwd(jnp.array([1.0, -0.5, 2.0]))
+        >>> print(*identity.bwd(res, y))
+        [ 1.  -0.5  2. ]
     """
     return jnp.asarray(x)
 
@@ -38,6 +43,12 @@ def branch_definition(
     Kinks: none.
     Raises: OptionError for copies below 1, DtypeError for integers.
     Source: CS231n, lecture 4, gradients add at branches.
+
+    Example:
+        >>> y, res = branch.fwd(jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]]))
+        >>> print(*branch.bwd(res, y))
+        [[ 2.  -1.   4. ]
+         [ 1.  -3.   0.6]]
     """
     return (x,) * copies
 

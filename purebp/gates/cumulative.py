@@ -34,6 +34,11 @@ def cumsum_definition(
     Kinks: none.
     Raises: ShapeError for an array without axes, OptionError if x has no such axis.
     Source: transposed sum.
+
+    Example:
+        >>> y, res = cumsum.fwd(jnp.array([1.0, -0.5, 2.0, 0.5]))
+        >>> print(*cumsum.bwd(res, y))
+        [7.  6.  5.5 3. ]
     """
     return lax.cumsum(x, axis=axis % x.ndim, reverse=reverse)
 
@@ -108,6 +113,11 @@ def cumprod_definition(
     Kinks: none.
     Raises: ShapeError for an array without axes, OptionError if x has no such axis.
     Source: product rule, summed by Horner's scheme.
+
+    Example:
+        >>> y, res = cumprod.fwd(jnp.array([1.0, -0.5, 2.0, 0.5]))
+        >>> print(*cumprod.bwd(res, y))
+        [ 2.5   -3.     0.625  0.5  ]
     """
     return lax.cumprod(x, axis=axis % x.ndim, reverse=reverse)
 
@@ -154,6 +164,11 @@ def cummax_definition(
     Kinks: of equal entries the first receives all.
     Raises: ShapeError for an array without axes, OptionError if x has no such axis.
     Source: max gates in a row.
+
+    Example:
+        >>> y, res = cummax.fwd(jnp.array([1.0, -0.5, 2.0, 0.5]))
+        >>> print(*cummax.bwd(res, y))
+        [2. 0. 4. 0.]
     """
     line = _ordered(x, axis, reverse)
     y = lax.cummax(lax.stop_gradient(line), axis=x.ndim - 1)
@@ -175,6 +190,11 @@ def cummin_definition(
     Kinks: of equal entries the first receives all.
     Raises: ShapeError for an array without axes, OptionError if x has no such axis.
     Source: min gates in a row.
+
+    Example:
+        >>> y, res = cummin.fwd(jnp.array([1.0, -0.5, 2.0, 0.5]))
+        >>> print(*cummin.bwd(res, y))
+        [ 1.  -1.5 -0.  -0. ]
     """
     line = _ordered(x, axis, reverse)
     y = lax.cummin(lax.stop_gradient(line), axis=x.ndim - 1)
@@ -221,6 +241,11 @@ def cumlogsumexp_definition(
     Kinks: while all entries so far are -inf, y is -inf and x_bar is 0.
     Raises: ShapeError for an array without axes, OptionError if x has no such axis.
     Source: chain rule.
+
+    Example:
+        >>> y, res = cumlogsumexp.fwd(jnp.array([1.0, -0.5, 2.0, 0.5]))
+        >>> print(*cumlogsumexp.bwd(res, y))
+        [3.1368685  0.47679982 3.138592   0.33536643]
     """
     line = _ordered(x, axis, reverse)
     n = line.shape[-1]

@@ -57,6 +57,11 @@ def var_definition(
     Kinks: none. The variance of ddof entries or fewer is nan.
     Raises: OptionError if x has no such axis, DtypeError for integers.
     Source: chain rule.
+
+    Example:
+        >>> y, res = var.fwd(jnp.array([1.0, -0.5]))
+        >>> print(*var.bwd(res, 1.0))
+        [ 0.75 -0.75]
     """
     _, var = _centre(x, axis, ddof)
     return _settle(var, x, axis, keepdims)
@@ -99,6 +104,11 @@ def std_definition(
         up to 0 and of length 1 / sqrt(n - ddof) at most is a subgradient there.
     Raises: OptionError if x has no such axis, DtypeError for integers.
     Source: chain rule.
+
+    Example:
+        >>> y, res = std.fwd(jnp.array([1.0, -0.5]))
+        >>> print(*std.bwd(res, 1.0))
+        [ 0.5 -0.5]
     """
     _, var = _centre(x, axis, ddof)
     constant = var == 0
@@ -155,6 +165,12 @@ def norm_definition(
     Kinks: at x = 0 x_bar is 0 (in JAX nan), the smallest of its subgradients.
     Raises: OptionError if x has no such axis, DtypeError for integers.
     Source: chain rule.
+
+    Example:
+        >>> y, res = norm.fwd(jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]]))
+        >>> print(*norm.bwd(res, 1.0))
+        [[ 0.35714287 -0.17857143  0.71428573]
+         [ 0.17857143 -0.53571427  0.10714287]]
     """
     square = jnp.sum(widen(x) ** 2, axis=axis, keepdims=True)
     zero = square == 0

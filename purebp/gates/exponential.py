@@ -22,6 +22,11 @@ def exp_definition(x: Inexact[Array, "*s"]) -> Inexact[Array, "*s"]:
     Kinks: none.
     Raises: DtypeError for integers.
     Source: CS231n, lecture 4, the "exp" gate of the sigmoid neuron.
+
+    Example:
+        >>> y, res = exp.fwd(jnp.array([1.0, -0.5, 2.0]))
+        >>> print(*exp.bwd(res, y))
+        [ 7.3890557   0.36787945 54.598152  ]
     """
     return jnp.exp(x)
 
@@ -42,6 +47,11 @@ def log_definition(x: Inexact[Array, "*s"]) -> Inexact[Array, "*s"]:
     Kinks: x = 0 has the slope inf, as in JAX.
     Raises: DtypeError for integers.
     Source: derivative of the logarithm.
+
+    Example:
+        >>> y, res = log.fwd(jnp.array([0.5, 1.0, 2.0]))
+        >>> print(*log.bwd(res, y))
+        [-1.3862944  0.         0.3465736]
     """
     return jnp.log(x)
 
@@ -63,6 +73,11 @@ def sigmoid_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     Kinks: none.
     Raises: DtypeError for integers.
     Source: CS231n, lecture 4, the sigmoid neuron.
+
+    Example:
+        >>> y, res = sigmoid.fwd(jnp.array([1.0, -0.5, 2.0]))
+        >>> print(*sigmoid.bwd(res, y))
+        [0.14373484 0.08872347 0.09247802]
     """
     e = jnp.exp(-jnp.where(x < 0, -x, x))
     return jnp.where(x < 0, e, 1) / (1 + e)
@@ -96,6 +111,11 @@ def tanh_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     Kinks: none.
     Raises: DtypeError for integers.
     Source: derivative of the hyperbolic tangent.
+
+    Example:
+        >>> y, res = tanh.fwd(jnp.array([1.0, -0.5, 2.0]))
+        >>> print(*tanh.bwd(res, y))
+        [ 0.31984997 -0.363431    0.06810934]
     """
     sign = jnp.where(x < 0, -1, 1).astype(x.dtype)
     near = sign * x < 0.5
@@ -124,6 +144,11 @@ def exp2_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     Kinks: none.
     Raises: DtypeError for integers.
     Source: 2^x = e^(x ln 2).
+
+    Example:
+        >>> y, res = exp2.fwd(jnp.array([1.0, -0.5, 2.0]))
+        >>> print(*exp2.bwd(res, y))
+        [ 2.7725887   0.34657356 11.090355  ]
     """
     return jnp.exp2(x)
 
@@ -165,6 +190,11 @@ def expm1_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     Kinks: none.
     Raises: DtypeError for integers.
     Source: derivative of the exponential. The definition is 2 sinh(x/2) e^(x/2) near 0.
+
+    Example:
+        >>> y, res = expm1.fwd(jnp.array([1.0, -0.5, 2.0]))
+        >>> print(*expm1.bwd(res, y))
+        [ 4.670774   -0.23865122 47.209095  ]
     """
     small = (x > -0.5) & (x < 0.5)
     near = jnp.where(small, x, jnp.zeros_like(x)) / 2
@@ -192,6 +222,11 @@ def log1p_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     Kinks: x = -1 has the slope inf, as in JAX.
     Raises: DtypeError for integers.
     Source: derivative of the logarithm.
+
+    Example:
+        >>> y, res = log1p.fwd(jnp.array([-0.5, 0.0, 1.0]))
+        >>> print(*log1p.bwd(res, y))
+        [-1.3862944  0.         0.3465736]
     """
     return jnp.log1p(x)
 

@@ -20,6 +20,12 @@ def reduce_max_definition(
     Kinks: ties share equally, as in JAX.
     Raises: OptionError if x has no such axis, ValueError if there is nothing to choose from.
     Source: the max gate, with more inputs.
+
+    Example:
+        >>> y, res = reduce_max.fwd(jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]]))
+        >>> print(*reduce_max.bwd(res, 1.0))
+        [[0. 0. 1.]
+         [0. 0. 0.]]
     """
     return jnp.max(x, axis=axis, keepdims=keepdims)
 
@@ -35,6 +41,12 @@ def reduce_min_definition(
     Kinks: ties share equally, as in JAX.
     Raises: OptionError if x has no such axis, ValueError if there is nothing to choose from.
     Source: the min gate, with more inputs.
+
+    Example:
+        >>> y, res = reduce_min.fwd(jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]]))
+        >>> print(*reduce_min.bwd(res, 1.0))
+        [[0. 0. 0.]
+         [0. 1. 0.]]
     """
     return jnp.min(x, axis=axis, keepdims=keepdims)
 

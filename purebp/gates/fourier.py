@@ -39,6 +39,12 @@ def fft_definition(
     Raises: DtypeError unless x is complex, OptionError if x has no such axis or the norm is
         unknown, ShapeError for an axis of length 0.
     Source: the transpose of a symmetric matrix.
+
+    Example:
+        >>> y, res = fft.fwd(jnp.array([1.0 + 2.0j, 3.0j, -1.0]))
+        >>> print(*fft.bwd(res, y))
+        [ 2.9999998e+00+6.0000000e+00j -3.0000000e+00+4.7683716e-07j
+          1.1920929e-07+9.0000000e+00j]
     """
     return jnp.fft.fftn(x, axes=axes_of(axis), norm=norm)
 
@@ -60,6 +66,12 @@ def ifft_definition(
     Raises: DtypeError unless x is complex, OptionError if x has no such axis or the norm is
         unknown, ShapeError for an axis of length 0.
     Source: the transpose of a symmetric matrix.
+
+    Example:
+        >>> y, res = ifft.fwd(jnp.array([1.0 + 2.0j, 3.0j, -1.0]))
+        >>> print(*ifft.bwd(res, y))
+        [ 0.3333333+6.666667e-01j -0.3333333+7.947286e-08j
+          0.       +1.000000e+00j]
     """
     return jnp.fft.ifftn(x, axes=axes_of(axis), norm=norm)
 
@@ -82,6 +94,11 @@ def rfft_definition(
     Raises: DtypeError unless x is float32 or float64, OptionError if x has no such axis or the
         norm is unknown, ShapeError for an axis of length 0.
     Source: the pairing Re(y_bar dy) with the symmetry of a real signal's spectrum.
+
+    Example:
+        >>> y, res = rfft.fwd(jnp.array([1.0, -0.5, 2.0, 0.5, -1.5]))
+        >>> print(*rfft.bwd(res, y))
+        [ 3.2500002 -3.         2.         5.75      -0.5      ]
     """
     return jnp.fft.rfftn(x, axes=axes_of(axis), norm=norm)
 
@@ -111,6 +128,11 @@ def irfft_definition(
     Raises: DtypeError unless x is complex, OptionError if x has no such axis, the norm is unknown
         or n does not fit, ShapeError for an axis of length 0.
     Source: the pairing Re(y_bar dy) with the symmetry of a real signal's spectrum.
+
+    Example:
+        >>> y, res = irfft.fwd(jnp.array([1.0 + 2.0j, 3.0j, -1.0]))
+        >>> print(*irfft.bwd(res, y))
+        [ 0.25-0.j   0.  -1.5j -0.25-0.j ]
     """
     axes = axes_of(axis)
     sizes = [x.shape[each] for each in axes[:-1]]

@@ -48,6 +48,13 @@ def gather_definition(
         gradient; with mode "clip" it is moved inside. Negative indices are outside.
     Raises: ShapeError for what `lax.gather` refuses, DtypeError for integers.
     Source: the transpose of a selection is the sum into the places selected.
+
+    Example:
+        >>> y, res = gather.fwd(jnp.array([[1.0, 2.0], [3.0, 4.0]]), jnp.array([[1], [1]]))
+        >>> for bar in gather.bwd(res, y): print(bar)
+        [[0. 0.]
+         [6. 8.]]
+        None
     """
     numbers, sizes = gather_numbers(x.shape, indices.ndim, dimension_numbers, slice_sizes)
     return lax.gather(x, indices, numbers, sizes, mode=mode, fill_value=fill_value)
@@ -117,6 +124,11 @@ def take_definition(
         first one for negative indices).
     Raises: OptionError if x has no such axis, or for another mode, DtypeError for integers.
     Source: CS231n, assignment 3, word_embedding_backward.
+
+    Example:
+        >>> y, res = take.fwd(jnp.array([1.0, 2.0, 3.0]), jnp.array([2, 0, 2]))
+        >>> print(*take.bwd(res, y))
+        [1. 0. 6.] None
     """
     return jnp.take(x, indices, axis=axis, mode=mode)
 
@@ -181,6 +193,13 @@ def take_along_axis_definition(
     Raises: OptionError if x has no such axis, or for another mode, ShapeError if x and the indices
         do not fit, DtypeError for integers.
     Source: as for take.
+
+    Example:
+        >>> y, res = take_along_axis.fwd(jnp.array([[1.0, 2.0], [3.0, 4.0]]), jnp.array([[1], [0]]))
+        >>> for bar in take_along_axis.bwd(res, y): print(bar)
+        [[0. 2.]
+         [3. 0.]]
+        None
     """
     return jnp.take_along_axis(x, indices, axis=axis, mode=mode)
 

@@ -18,6 +18,16 @@ def dot_definition(x: Inexact[Array, "*s d"], y: Inexact[Array, "*s d"]) -> Inex
     Kinks: none.
     Raises: ShapeError if the shapes differ, DtypeError for integers.
     Source: product rule, summed.
+
+    Example:
+        >>> x = jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]])
+        >>> y = jnp.array([[0.5, -1.5, 0.3], [-2.0, 1.5, 0.8]])
+        >>> z, res = dot.fwd(x, y)
+        >>> for bar in dot.bwd(res, z): print(bar)
+        [[ 0.925 -2.775  0.555]
+         [ 6.02  -4.515 -2.408]]
+        [[ 1.85       -0.925       3.7       ]
+         [-1.505       4.515      -0.90300006]]
     """
     return jnp.sum(x * y, axis=-1)
 
@@ -44,6 +54,13 @@ def matmul_definition(
     Kinks: none.
     Raises: ShapeError if the inner axes differ, DtypeError for integers.
     Source: CS231n, lecture 4, vectorised backprop: the only product whose shapes fit.
+
+    Example:
+        >>> x = jax.random.normal(jax.random.key(0), (2, 3, 2, 4))
+        >>> y = jax.random.normal(jax.random.key(1), (3, 4, 5))
+        >>> z, res = matmul.fwd(x, y)
+        >>> [jnp.shape(bar) for bar in matmul.bwd(res, z)]
+        [(2, 3, 2, 4), (3, 4, 5)]
     """
     return jnp.matmul(x, y)
 

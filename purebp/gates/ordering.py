@@ -29,6 +29,11 @@ def sort_definition(xs: Any, *, axis: int = -1, num_keys: int = 1) -> Any:
     Raises: ArgumentError if xs is no array and no tuple of arrays, ShapeError if their shapes
         differ, OptionError if they have no such axis or too few keys.
     Source: a permutation is transposed by its inverse.
+
+    Example:
+        >>> y, res = sort.fwd((jnp.array([3.0, 1.0, 2.0]),))
+        >>> print(*sort.bwd(res, y))
+        (Array([3., 1., 2.], dtype=float32),)
     """
     first = xs[0] if isinstance(xs, tuple) else xs
     return lax.sort(xs, dimension=axis % first.ndim, is_stable=True, num_keys=num_keys)
@@ -92,6 +97,11 @@ def top_k_definition(
     Raises: ShapeError for an array without axes, OptionError if x has no such axis or fewer than k
         entries there, DtypeError for integers.
     Source: a selection, as in mixture-of-experts routing (Shazeer et al. 2017).
+
+    Example:
+        >>> (y, aux), res = top_k.fwd(jnp.array([1.0, -0.5, 2.0, 0.5, -1.5]))
+        >>> print(*top_k.bwd(res, y))
+        [0. 0. 2. 0. 0.]
     """
     y, indices = lax.top_k(jnp.moveaxis(x, axis, -1), k)
     return jnp.moveaxis(y, -1, axis), jnp.moveaxis(indices, -1, axis)
@@ -136,6 +146,11 @@ def argmax_definition(
     Raises: OptionError if x has no such axis, ShapeError if there is nothing to choose from,
         DtypeError for integers.
     Source: derivative of a constant.
+
+    Example:
+        >>> y, res = argmax.fwd(jnp.array([1.0, -0.5, 2.0, 0.5, -1.5]))
+        >>> print(*argmax.bwd(res, 1.0))
+        None
     """
     return jnp.argmax(x, axis=axis, keepdims=keepdims)
 
@@ -152,6 +167,11 @@ def argmin_definition(
     Raises: OptionError if x has no such axis, ShapeError if there is nothing to choose from,
         DtypeError for integers.
     Source: derivative of a constant.
+
+    Example:
+        >>> y, res = argmin.fwd(jnp.array([1.0, -0.5, 2.0, 0.5, -1.5]))
+        >>> print(*argmin.bwd(res, 1.0))
+        None
     """
     return jnp.argmin(x, axis=axis, keepdims=keepdims)
 

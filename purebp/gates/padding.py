@@ -32,6 +32,11 @@ def pad_definition(
     Raises: OptionError unless there is a pair or a triple for each axis, or where nothing would be
         left to cut off, DtypeError for integers.
     Source: the transpose of a slice.
+
+    Example:
+        >>> y, res = pad.fwd(jnp.array([1.0, 2.0]), 3.0, padding=((1, 1, 0),))
+        >>> print(*pad.bwd(res, y))
+        [1. 2.] 6.0
     """
     filled = _padded(jnp.ones(x.shape, bool), jnp.asarray(False), config_of(x.ndim, padding))
     zero = jnp.zeros((), x.dtype)
@@ -120,6 +125,11 @@ def slice_definition(
     Raises: OptionError unless 0 <= start <= stop <= the size and step >= 1 for each axis,
         DtypeError for integers.
     Source: the transpose of a selection.
+
+    Example:
+        >>> y, res = slice.fwd(jnp.array([1.0, 2.0, 3.0, 4.0]), start=(1,), stop=(3,))
+        >>> print(*slice.bwd(res, y))
+        [0. 2. 3. 0.]
     """
     return lax.slice(x, *_bounds(x.shape, start, stop, step))
 

@@ -27,6 +27,11 @@ def concatenate_definition(
     Raises: ArgumentError unless xs is a tuple of arrays, ShapeError if they do not fit,
         OptionError if they have no such axis, DtypeError for integers.
     Source: a selection of entries is transposed by putting them back.
+
+    Example:
+        >>> y, res = concatenate.fwd((jnp.array([1.0, 2.0]), jnp.array([3.0])))
+        >>> print(*concatenate.bwd(res, y))
+        (Array([1., 2.], dtype=float32), Array([3.], dtype=float32))
     """
     return jnp.concatenate(xs, axis=axis)
 
@@ -92,6 +97,11 @@ def stack_definition(
     Raises: ArgumentError unless xs is a tuple of arrays, ShapeError if their shapes differ,
         OptionError if y would have no such axis, DtypeError for integers.
     Source: as for concatenate.
+
+    Example:
+        >>> y, res = stack.fwd((jnp.array([1.0, 2.0]), jnp.array([3.0, 4.0])))
+        >>> print(*stack.bwd(res, y))
+        (Array([1., 2.], dtype=float32), Array([3., 4.], dtype=float32))
     """
     return jnp.stack(xs, axis=axis)
 
@@ -137,6 +147,11 @@ def unstack_definition(
     Kinks: none.
     Raises: OptionError if x has no such axis, DtypeError for integers.
     Source: the inverse of stack.
+
+    Example:
+        >>> y, res = unstack.fwd(jnp.array([1.0, -0.5, 2.0, 0.5]))
+        >>> print(*unstack.bwd(res, y))
+        [ 1.  -0.5  2.   0.5]
     """
     return jnp.unstack(x, axis=axis)
 
@@ -172,6 +187,11 @@ def split_definition(
     Raises: OptionError if x has no such axis or the sizes do not add up to its size, DtypeError
         for integers.
     Source: the inverse of concatenate.
+
+    Example:
+        >>> y, res = split.fwd(jnp.array([1.0, 2.0, 3.0, 4.0]), sizes=(1, 3), axis=0)
+        >>> print(*split.bwd(res, y))
+        [1. 2. 3. 4.]
     """
     return tuple(lax.split(x, _lengths(x.shape[axis], sizes), axis=axis % x.ndim))
 

@@ -40,6 +40,11 @@ def zeta_definition(x: Float[Array, "*#s"], q: Float[Array, "*#s"]) -> Float[Arr
     Kinks: none; x = 1 is a pole, q = 0, -1, ... too. x < 1 and other q < 0 give what XLA gives.
     Raises: ShapeError if the shapes do not broadcast, DtypeError for integers.
     Source: Johansson 2015, "Rigorous high-precision computation of the Hurwitz zeta function".
+
+    Example:
+        >>> y, res = zeta.fwd(jnp.array([2.0, 3.0]), jnp.array([1.0, 2.0]))
+        >>> print(*zeta.bwd(res, y))
+        [-1.542205   -0.04003278] [-3.954609   -0.04990194]
     """
     return jax.scipy.special.zeta(x, q)
 
@@ -105,6 +110,12 @@ def polygamma_definition(x: Float[Array, "*s"], *, n: int = 1) -> Float[Array, "
         about x = -10 on.)
     Raises: OptionError unless n is an integer from 0 to 100, DtypeError for integers.
     Source: Abramowitz and Stegun, 6.4.7 and 6.4.10; formula of Euler and Maclaurin.
+
+    Example:
+        >>> y, res = polygamma.fwd(jnp.array([[0.5, 1.0, 2.0], [0.25, 1.5, 3.0]]))
+        >>> print(*polygamma.bwd(res, y))
+        [[-8.3046776e+01 -3.9546087e+00 -2.6062676e-01]
+         [-2.2240918e+03 -7.7476108e-01 -6.0864795e-02]]
     """
     return jax.scipy.special.polygamma(n, x)
 

@@ -19,6 +19,11 @@ def rsqrt_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     Kinks: the pole at x = 0 gives inf and -inf.
     Raises: DtypeError for integers.
     Source: power rule.
+
+    Example:
+        >>> y, res = rsqrt.fwd(jnp.array([0.5, 1.0, 2.0]))
+        >>> print(*rsqrt.bwd(res, y))
+        [-1.9999999  -0.5        -0.12499999]
     """
     return 1 / jnp.sqrt(x)
 
@@ -50,6 +55,11 @@ def cbrt_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     Kinks: x = 0 has the slope inf.
     Raises: DtypeError for integers.
     Source: power rule.
+
+    Example:
+        >>> y, res = cbrt.fwd(jnp.array([1.0, -0.5, 2.0]))
+        >>> print(*cbrt.bwd(res, y))
+        [ 0.33333334 -0.41997367  0.26456684]
     """
     return jnp.cbrt(x)
 
@@ -89,6 +99,11 @@ def pow_definition(x: Float[Array, "*#s"], y: Float[Array, "*#s"]) -> Float[Arra
         only integers y have a power, and y_bar is nan.
     Raises: ShapeError if the shapes do not broadcast, DtypeError for integers.
     Source: power rule.
+
+    Example:
+        >>> z, res = pow.fwd(jnp.array([0.5, 1.0, 2.0]), jnp.array([0.5, -1.5, 0.3]))
+        >>> print(*pow.bwd(res, z))
+        [ 0.49999997 -1.5         0.22735749] [-0.34657356  0.          1.0506147 ]
     """
     return jnp.power(x, y)
 
@@ -122,6 +137,12 @@ def integer_pow_definition(x: Inexact[Array, "*s"], *, exponent: int = 2) -> Ine
     Kinks: none; for n < 0 the pole at x = 0 gives inf.
     Raises: OptionError unless the exponent is an integer, DtypeError for integers x.
     Source: power rule.
+
+    Example:
+        >>> y, res = integer_pow.fwd(jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]]))
+        >>> print(*integer_pow.bwd(res, y))
+        [[ 2.         -0.25       16.        ]
+         [ 0.25       -6.75        0.05400001]]
     """
     return x**exponent
 

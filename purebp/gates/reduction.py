@@ -30,6 +30,12 @@ def sum_definition(
     Kinks: none.
     Raises: OptionError if x has no such axis, DtypeError for integers.
     Source: CS231n, lecture 4.
+
+    Example:
+        >>> y, res = sum.fwd(jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]]))
+        >>> print(*sum.bwd(res, 1.0))
+        [[1. 1. 1.]
+         [1. 1. 1.]]
     """
     return jnp.sum(x, axis=axis, keepdims=keepdims)
 
@@ -49,6 +55,12 @@ def mean_definition(
     Kinks: none.
     Raises: OptionError if x has no such axis, DtypeError for integers.
     Source: CS231n, lecture 4.
+
+    Example:
+        >>> y, res = mean.fwd(jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]]))
+        >>> print(*mean.bwd(res, 1.0))
+        [[0.16666667 0.16666667 0.16666667]
+         [0.16666667 0.16666667 0.16666667]]
     """
     return jnp.mean(x, axis=axis, keepdims=keepdims)
 
@@ -110,6 +122,12 @@ def logsumexp_definition(
     Kinks: where every x_i is -inf (a row that is masked altogether) y is -inf and x_bar is 0.
     Raises: OptionError if x has no such axis, DtypeError for integers.
     Source: chain rule; the softmax is the gradient.
+
+    Example:
+        >>> y, res = logsumexp.fwd(jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]]))
+        >>> print(*logsumexp.bwd(res, 1.0))
+        [[0.19506057 0.04352389 0.53022957]
+         [0.11831021 0.01601155 0.09686421]]
     """
     top = lax.stop_gradient(jnp.max(x, axis=axis, keepdims=True, initial=-jnp.inf))
     top = jnp.where(top == -jnp.inf, 0, top)
@@ -151,6 +169,12 @@ def prod_definition(
     Kinks: none.
     Raises: OptionError if x has no such axis, DtypeError for integers.
     Source: product rule.
+
+    Example:
+        >>> y, res = prod.fwd(jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]]))
+        >>> print(*prod.bwd(res, 1.0))
+        [[ 0.22500001 -0.45000002  0.1125    ]
+         [ 0.45000002 -0.15        0.75      ]]
     """
     return jnp.prod(x, axis=axis, keepdims=keepdims)
 

@@ -18,6 +18,11 @@ def rem_definition(x: Float[Array, "*#s"], y: Float[Array, "*#s"]) -> Float[Arra
     Kinks: the steps at multiples of y count as the line that goes on from 0.
     Raises: ShapeError if the shapes do not broadcast, DtypeError for integers.
     Source: the remainder is a straight line between two steps.
+
+    Example:
+        >>> z, res = rem.fwd(jnp.array([1.0, -0.5, 2.0]), jnp.array([0.5, -1.5, 0.3]))
+        >>> print(*rem.bwd(res, z))
+        [ 0.         -0.5         0.19999993] [-0.        -0.        -1.1999996]
     """
     return jnp.fmod(x, y)
 

@@ -42,6 +42,12 @@ def scatter_mul_definition(
     Kinks: none.
     Raises: ShapeError for what `lax.scatter_mul` refuses, DtypeError for integers.
     Source: product rule.
+
+    Example:
+        >>> x, indices = jnp.array([1.0, 2.0, 3.0]), jnp.array([[2], [0]])
+        >>> y, res = scatter_mul.fwd(x, indices, jnp.array([4.0, 5.0]))
+        >>> print(*scatter_mul.bwd(res, y))
+        [25.  2. 48.] None [36.  5.]
     """
     place = places(x.shape, indices, updates.shape, dimension_numbers, mode)
     return jnp.prod(_candidates(x, place, updates, 1), axis=0).reshape(x.shape)
@@ -134,6 +140,12 @@ def scatter_max_definition(
     Kinks: ties share equally, as in JAX.
     Raises: ShapeError for what `lax.scatter_max` refuses, DtypeError for integers.
     Source: the max gate, with more inputs.
+
+    Example:
+        >>> x, indices = jnp.array([1.0, 2.0, 3.0]), jnp.array([[2], [0]])
+        >>> y, res = scatter_max.fwd(x, indices, jnp.array([4.0, 5.0]))
+        >>> print(*scatter_max.bwd(res, y))
+        [0. 2. 0.] None [4. 5.]
     """
     place = places(x.shape, indices, updates.shape, dimension_numbers, mode)
     return jnp.max(_candidates(x, place, updates, -jnp.inf), axis=0).reshape(x.shape)
@@ -163,6 +175,12 @@ def scatter_min_definition(
     Kinks: ties share equally, as in JAX.
     Raises: ShapeError for what `lax.scatter_min` refuses, DtypeError for integers.
     Source: the min gate, with more inputs.
+
+    Example:
+        >>> x, indices = jnp.array([1.0, 2.0, 3.0]), jnp.array([[2], [0]])
+        >>> y, res = scatter_min.fwd(x, indices, jnp.array([4.0, 5.0]))
+        >>> print(*scatter_min.bwd(res, y))
+        [1. 2. 3.] None [0. 0.]
     """
     place = places(x.shape, indices, updates.shape, dimension_numbers, mode)
     return jnp.min(_candidates(x, place, updates, jnp.inf), axis=0).reshape(x.shape)

@@ -60,6 +60,12 @@ def scatter_definition(
         The backward pass finds it by scattering numbers in the same way.
     Raises: ShapeError for what `lax.scatter` refuses, DtypeError for integers.
     Source: the transpose of two selections.
+
+    Example:
+        >>> x, indices = jnp.array([1.0, 2.0, 3.0]), jnp.array([[2], [0]])
+        >>> y, res = scatter.fwd(x, indices, jnp.array([4.0, 5.0]))
+        >>> print(*scatter.bwd(res, y))
+        [0. 2. 0.] None [4. 5.]
     """
     numbers = of_rows(x.shape, indices.ndim, dimension_numbers)
     return lax.scatter(
@@ -157,6 +163,12 @@ def scatter_add_definition(
     Kinks: none.
     Raises: ShapeError for what `lax.scatter_add` refuses, DtypeError for integers.
     Source: the transpose of gather.
+
+    Example:
+        >>> x, indices = jnp.array([1.0, 2.0, 3.0]), jnp.array([[2], [0]])
+        >>> y, res = scatter_add.fwd(x, indices, jnp.array([4.0, 5.0]))
+        >>> print(*scatter_add.bwd(res, y))
+        [6. 2. 7.] None [7. 6.]
     """
     numbers = of_rows(x.shape, indices.ndim, dimension_numbers)
     return lax.scatter_add(
@@ -206,6 +218,12 @@ def scatter_sub_definition(
     Kinks: none.
     Raises: ShapeError for what `lax.scatter_sub` refuses, DtypeError for integers.
     Source: the transpose of gather.
+
+    Example:
+        >>> x, indices = jnp.array([1.0, 2.0, 3.0]), jnp.array([[2], [0]])
+        >>> y, res = scatter_sub.fwd(x, indices, jnp.array([4.0, 5.0]))
+        >>> print(*scatter_sub.bwd(res, y))
+        [-4.  2. -1.] None [1. 4.]
     """
     numbers = of_rows(x.shape, indices.ndim, dimension_numbers)
     return lax.scatter_sub(

@@ -30,6 +30,11 @@ def reshape_definition(
     Kinks: none.
     Raises: OptionError if x does not have as many entries, DtypeError for integers.
     Source: a permutation of the entries is transposed by its inverse.
+
+    Example:
+        >>> y, res = reshape.fwd(jnp.array([1.0, -0.5, 2.0, 0.5]))
+        >>> print(*reshape.bwd(res, y))
+        [ 1.  -0.5  2.   0.5]
     """
     return jnp.reshape(x, shape)
 
@@ -77,6 +82,11 @@ def broadcast_to_definition(
     Kinks: none.
     Raises: OptionError if x does not fit, DtypeError for integers.
     Source: CS231n, lecture 4, gradients add at branches.
+
+    Example:
+        >>> y, res = broadcast_to.fwd(jnp.array([[1.0, -0.5, 2.0]]))
+        >>> print(*broadcast_to.bwd(res, y))
+        [[ 2. -1.  4.]]
     """
     return lax.broadcast_in_dim(x, shape, _places(x.ndim, len(shape), axes))
 
@@ -135,6 +145,13 @@ def transpose_definition(
     Kinks: none.
     Raises: OptionError if `axes` is not an order of the axes of x, DtypeError for integers.
     Source: a permutation is transposed by its inverse.
+
+    Example:
+        >>> y, res = transpose.fwd(jnp.array([[1.0, -0.5], [2.0, 0.5], [-1.5, 0.3]]))
+        >>> print(*transpose.bwd(res, y))
+        [[ 1.  -0.5]
+         [ 2.   0.5]
+         [-1.5  0.3]]
     """
     return jnp.transpose(x, axes)
 
@@ -170,6 +187,11 @@ def squeeze_definition(x: Inexact[Array, "*s"], *, axis: Axis = None) -> Inexact
     Kinks: none.
     Raises: OptionError if x has no such axis of size 1, DtypeError for integers.
     Source: as for reshape.
+
+    Example:
+        >>> y, res = squeeze.fwd(jnp.array([1.0]))
+        >>> print(*squeeze.bwd(res, 1.0))
+        [1.]
     """
     return jnp.squeeze(x, axis)
 
@@ -200,6 +222,11 @@ def expand_dims_definition(
     Kinks: none.
     Raises: OptionError if y would have no such axis, DtypeError for integers.
     Source: as for reshape.
+
+    Example:
+        >>> y, res = expand_dims.fwd(jnp.array([1.0, -0.5, 2.0, 0.5]))
+        >>> print(*expand_dims.bwd(res, y))
+        [ 1.  -0.5  2.   0.5]
     """
     return jnp.expand_dims(x, axis)
 
@@ -227,6 +254,11 @@ def rev_definition(x: Inexact[Array, "*s"], *, axis: Axis = None) -> Inexact[Arr
     Kinks: none.
     Raises: OptionError if x has no such axis, DtypeError for integers.
     Source: a reversal is its own inverse.
+
+    Example:
+        >>> y, res = rev.fwd(jnp.array([1.0, -0.5, 2.0, 0.5]))
+        >>> print(*rev.bwd(res, y))
+        [ 1.  -0.5  2.   0.5]
     """
     return jnp.flip(x, axis)
 
@@ -262,6 +294,11 @@ def tile_definition(
     Kinks: none.
     Raises: OptionError for a negative number, DtypeError for integers.
     Source: CS231n, lecture 4, gradients add at branches.
+
+    Example:
+        >>> y, res = tile.fwd(jnp.array([1.0, -0.5, 2.0, 0.5]))
+        >>> print(*tile.bwd(res, y))
+        [ 2. -1.  4.  1.]
     """
     return jnp.tile(x, reps)
 

@@ -29,6 +29,11 @@ def dynamic_slice_definition(
     Raises: ShapeError unless there is a start for each axis, OptionError for a block that is
         larger than x, DtypeError for integers.
     Source: the transpose of a selection.
+
+    Example:
+        >>> y, res = dynamic_slice.fwd(jnp.array([1.0, -0.5, 2.0, 0.5, -1.5]), jnp.array([2]))
+        >>> print(*dynamic_slice.bwd(res, y))
+        [0.  0.  2.  0.5 0. ] None
     """
     return lax.dynamic_slice(x, start, sizes, allow_negative_indices=False)
 
@@ -83,6 +88,12 @@ def dynamic_update_slice_definition(
     Raises: ShapeError unless the update fits and there is a start for each axis, DtypeError for
         integers.
     Source: the transpose of two selections.
+
+    Example:
+        >>> x, update = jnp.array([1.0, 2.0, 3.0, 4.0]), jnp.array([5.0, 6.0])
+        >>> y, res = dynamic_update_slice.fwd(x, update, jnp.array([1]))
+        >>> print(*dynamic_update_slice.bwd(res, y))
+        [1. 0. 0. 4.] [5. 6.] None
     """
     block = update.astype(x.dtype)
     return lax.dynamic_update_slice(x, block, start, allow_negative_indices=False)

@@ -35,6 +35,11 @@ def erf_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     Kinks: none.
     Raises: DtypeError for integers.
     Source: fundamental theorem of calculus.
+
+    Example:
+        >>> y, res = erf.fwd(jnp.array([1.0, -0.5, 2.0]))
+        >>> print(*erf.bwd(res, y))
+        [ 0.34981146 -0.45740625  0.02057031]
     """
     return jax.scipy.special.erf(x)
 
@@ -60,6 +65,11 @@ def erfc_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     Kinks: none.
     Raises: DtypeError for integers.
     Source: fundamental theorem of calculus.
+
+    Example:
+        >>> y, res = erfc.fwd(jnp.array([1.0, -0.5, 2.0]))
+        >>> print(*erfc.bwd(res, y))
+        [-6.5296099e-02 -1.3361888e+00 -9.6674681e-05]
     """
     return jax.scipy.special.erfc(x)
 
@@ -85,6 +95,11 @@ def erf_inv_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     Kinks: x = -1 and x = 1 have the slope inf; beyond them y is nan.
     Raises: DtypeError for integers.
     Source: inverse function.
+
+    Example:
+        >>> y, res = erf_inv.fwd(jnp.array([-0.5, 0.1, 0.8]))
+        >>> print(*erf_inv.bwd(res, y))
+        [-0.5306321   0.07937076  1.8255898 ]
     """
     return jax.scipy.special.erfinv(x)
 
@@ -117,6 +132,11 @@ def lgamma_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     Kinks: poles at 0, -1, -2, ...: nan.
     Raises: DtypeError for integers.
     Source: definition of the digamma function.
+
+    Example:
+        >>> y, res = lgamma.fwd(jnp.array([0.5, 1.0, 2.0]))
+        >>> print(*lgamma.bwd(res, jnp.ones_like(y)))
+        [-1.96351    -0.5772154   0.42278463]
     """
     return lax.lgamma(x)
 
@@ -168,6 +188,11 @@ def digamma_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     Kinks: poles at 0, -1, -2, ...: nan, and the slope inf.
     Raises: DtypeError for integers.
     Source: Abramowitz and Stegun, 6.4.10, 6.4.7 and 6.4.12.
+
+    Example:
+        >>> y, res = digamma.fwd(jnp.array([0.5, 1.0, 2.0]))
+        >>> print(*digamma.bwd(res, y))
+        [-9.689533   -0.94948125  0.2726682 ]
     """
     return lax.digamma(x)
 
@@ -199,6 +224,11 @@ def bessel_i0e_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     Kinks: the slope at 0 is 0, that of I_0.
     Raises: DtypeError for integers.
     Source: I_0' = I_1.
+
+    Example:
+        >>> y, res = bessel_i0e.fwd(jnp.array([1.0, -0.5, 2.0]))
+        >>> print(*bessel_i0e.bwd(res, y))
+        [-0.12009576  0.31517363 -0.02876501]
     """
     return lax.bessel_i0e(x)
 
@@ -226,6 +256,11 @@ def bessel_i1e_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     Kinks: none; the slope at 0 is 1/2.
     Raises: DtypeError for integers.
     Source: I_1' = I_0 - I_1 / x.
+
+    Example:
+        >>> y, res = bessel_i1e.fwd(jnp.array([1.0, -0.5, 2.0]))
+        >>> print(*bessel_i1e.bwd(res, y))
+        [ 0.0103828  -0.02749454 -0.00309894]
     """
     return lax.bessel_i1e(x)
 

@@ -25,6 +25,11 @@ def sign_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     Kinks: the step at 0 counts as flat. (A straight-through estimator is another function.)
     Raises: DtypeError for integers.
     Source: derivative of a constant.
+
+    Example:
+        >>> y, res = sign.fwd(jnp.array([1.0, -0.5, 2.0]))
+        >>> print(*sign.bwd(res, y))
+        [0. 0. 0.]
     """
     return jnp.sign(x)
 
@@ -38,6 +43,11 @@ def floor_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     Kinks: the steps at integers count as flat.
     Raises: DtypeError for integers.
     Source: derivative of a constant.
+
+    Example:
+        >>> y, res = floor.fwd(jnp.array([1.0, -0.5, 2.0]))
+        >>> print(*floor.bwd(res, y))
+        [0. 0. 0.]
     """
     return jnp.floor(x)
 
@@ -51,6 +61,11 @@ def ceil_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     Kinks: the steps at integers count as flat.
     Raises: DtypeError for integers.
     Source: derivative of a constant.
+
+    Example:
+        >>> y, res = ceil.fwd(jnp.array([1.0, -0.5, 2.0]))
+        >>> print(*ceil.bwd(res, y))
+        [0. 0. 0.]
     """
     return jnp.ceil(x)
 
@@ -64,6 +79,12 @@ def round_definition(x: Float[Array, "*s"], *, half: str = "even") -> Float[Arra
     Kinks: the steps at halves count as flat.
     Raises: OptionError for another `half`, DtypeError for integers.
     Source: derivative of a constant.
+
+    Example:
+        >>> y, res = round.fwd(jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]]))
+        >>> print(*round.bwd(res, y))
+        [[0. 0. 0.]
+         [0. 0. 0.]]
     """
     return lax.round(x, METHODS[half])
 

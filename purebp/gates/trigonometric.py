@@ -19,6 +19,11 @@ def sin_definition(x: Inexact[Array, "*s"]) -> Inexact[Array, "*s"]:
     Kinks: none.
     Raises: DtypeError for integers.
     Source: derivative of the sine.
+
+    Example:
+        >>> y, res = sin.fwd(jnp.array([1.0, -0.5, 2.0]))
+        >>> print(*sin.bwd(res, y))
+        [ 0.45464867 -0.4207355  -0.37840125]
     """
     return jnp.sin(x)
 
@@ -39,6 +44,11 @@ def cos_definition(x: Inexact[Array, "*s"]) -> Inexact[Array, "*s"]:
     Kinks: none.
     Raises: DtypeError for integers.
     Source: derivative of the cosine.
+
+    Example:
+        >>> y, res = cos.fwd(jnp.array([1.0, -0.5, 2.0]))
+        >>> print(*cos.bwd(res, y))
+        [-0.45464867  0.4207355   0.37840125]
     """
     return jnp.cos(x)
 
@@ -59,6 +69,11 @@ def tan_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     Kinks: none between the poles.
     Raises: DtypeError for integers.
     Source: derivative of the tangent.
+
+    Example:
+        >>> y, res = tan.fwd(jnp.array([1.0, -0.5, 2.0]))
+        >>> print(*tan.bwd(res, y))
+        [  5.3349295  -0.7093445 -12.6172905]
     """
     return jnp.tan(x)
 
@@ -85,6 +100,11 @@ def asin_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     Kinks: x = -1 and x = 1 have the slope inf; beyond them y is nan.
     Raises: DtypeError for integers.
     Source: inverse function. The definition is the angle of (sqrt(1 - x^2), x).
+
+    Example:
+        >>> y, res = asin.fwd(jnp.array([-0.5, 0.1, 0.8]))
+        >>> print(*asin.bwd(res, y))
+        [-0.60459983  0.10067205  1.5454923 ]
     """
     return jnp.arctan2(x, _opposite(x))
 
@@ -109,6 +129,11 @@ def acos_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     Kinks: x = -1 and x = 1 have the slope -inf; beyond them y is nan.
     Raises: DtypeError for integers.
     Source: inverse function. The definition is the angle of (x, sqrt(1 - x^2)).
+
+    Example:
+        >>> y, res = acos.fwd(jnp.array([-0.5, 0.1, 0.8]))
+        >>> print(*acos.bwd(res, y))
+        [-2.4183993 -1.4780376 -1.0725018]
     """
     return jnp.arctan2(_opposite(x), x)
 
@@ -133,6 +158,11 @@ def atan_definition(x: Float[Array, "*s"]) -> Float[Array, "*s"]:
     Kinks: none.
     Raises: DtypeError for integers.
     Source: inverse function.
+
+    Example:
+        >>> y, res = atan.fwd(jnp.array([1.0, -0.5, 2.0]))
+        >>> print(*atan.bwd(res, y))
+        [ 0.39269906 -0.37091804  0.22142978]
     """
     return jnp.arctan(x)
 
@@ -155,6 +185,11 @@ def atan2_definition(x: Float[Array, "*#s"], y: Float[Array, "*#s"]) -> Float[Ar
     Kinks: x = y = 0 has no angle: nan, as in JAX.
     Raises: ShapeError if the shapes do not broadcast, DtypeError for integers.
     Source: derivative of the polar angle.
+
+    Example:
+        >>> z, res = atan2.fwd(jnp.array([1.0, -0.5, 2.0]), jnp.array([0.5, -1.5, 0.3]))
+        >>> print(*atan2.bwd(res, z))
+        [0.4428595  1.6919051  0.10429631] [-0.885719   -0.56396836 -0.69530874]
     """
     return jnp.arctan2(x, y)
 

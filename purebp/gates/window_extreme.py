@@ -62,6 +62,12 @@ def reduce_window_max_definition(
     Raises: OptionError unless there is a number for each axis, ShapeError where no window fits,
         DtypeError for integers.
     Source: the max gate; CS231n, lecture 5, pooling.
+
+    Example:
+        >>> y, res = reduce_window_max.fwd(jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]]))
+        >>> print(*reduce_window_max.bwd(res, y))
+        [[1. 0. 2.]
+         [0. 0. 0.]]
     """
     options = (window_dimensions, window_strides, padding, base_dilation, window_dilation)
     return _first_extreme(x, 1, windows_over(x.ndim, *options))
@@ -100,6 +106,12 @@ def reduce_window_min_definition(
     Raises: OptionError unless there is a number for each axis, ShapeError where no window fits,
         DtypeError for integers.
     Source: the min gate.
+
+    Example:
+        >>> y, res = reduce_window_min.fwd(jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]]))
+        >>> print(*reduce_window_min.bwd(res, y))
+        [[ 0.  0.  0.]
+         [ 0. -3.  0.]]
     """
     options = (window_dimensions, window_strides, padding, base_dilation, window_dilation)
     return _first_extreme(x, -1, windows_over(x.ndim, *options))

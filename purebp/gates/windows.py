@@ -72,6 +72,12 @@ def reduce_window_sum_definition(
     Raises: OptionError unless there is a number for each axis, ShapeError where no window fits,
         DtypeError for integers.
     Source: transposed sum; CS231n, lecture 5, pooling.
+
+    Example:
+        >>> y, res = reduce_window_sum.fwd(jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]]))
+        >>> print(*reduce_window_sum.bwd(res, y))
+        [[-0.5        -0.19999999  0.3       ]
+         [-0.5        -0.19999999  0.3       ]]
     """
     options = (window_dimensions, window_strides, padding, base_dilation, window_dilation)
     return reduce_over(x, 0, lax.add, windows_over(x.ndim, *options))

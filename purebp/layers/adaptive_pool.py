@@ -26,6 +26,11 @@ def global_avg_pool_definition(x: Float[Array, "n c *spatial"]) -> Float[Array, 
     Kinks: none.
     Raises: ShapeError if there are no positions, DtypeError for integers.
     Source: Lin, Chen and Yan 2013, "Network in network", section 3.2.
+
+    Example:
+        >>> y, res = global_avg_pool.fwd(jax.random.normal(jax.random.key(0), (2, 3, 4)))
+        >>> [jnp.shape(bar) for bar in global_avg_pool.bwd(res, y)]
+        [(2, 3, 4)]
     """
     return jnp.mean(x, axis=tuple(range(2, x.ndim)))
 
@@ -70,6 +75,11 @@ def adaptive_avg_pool_definition(
     Kinks: none.
     Raises: ShapeError for an empty image, OptionError for a size below 1, DtypeError for integers.
     Source: torch.nn.AdaptiveAvgPool2d's windows; derived by hand.
+
+    Example:
+        >>> y, res = adaptive_avg_pool.fwd(jax.random.normal(jax.random.key(0), (2, 2, 5, 4)))
+        >>> [jnp.shape(bar) for bar in adaptive_avg_pool.bwd(res, y)]
+        [(2, 2, 5, 4)]
     """
     rows, columns = windows_of(x.shape, size)
     cells = [jnp.mean(x[..., a:b, c:d], axis=(ROWS, COLUMNS)) for a, b in rows for c, d in columns]

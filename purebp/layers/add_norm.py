@@ -35,6 +35,14 @@ def add_rms_norm_definition(
     Kinks: none for eps > 0.
     Raises: ShapeError if the arguments do not fit, OptionError unless eps > 0.
     Source: the blocks of Llama; Hsu et al. 2024, "Liger kernel"; derived by hand.
+
+    Example:
+        >>> x = jax.random.normal(jax.random.key(0), (2, 5))
+        >>> residual = jax.random.normal(jax.random.key(1), (2, 5))
+        >>> gamma = jnp.array([-2.0, 1.5, 0.8, -0.2, 0.6])
+        >>> y, res = add_rms_norm.fwd(x, residual, gamma)
+        >>> [jnp.shape(bar) for bar in add_rms_norm.bwd(res, y)]
+        [(2, 5), (2, 5), (5,)]
     """
     s = x + residual
     return rms_norm_definition(s, gamma, eps=eps), s
@@ -95,6 +103,15 @@ def add_layer_norm_definition(
     Raises: ShapeError if the arguments do not fit, OptionError unless eps > 0.
     Source: Vaswani et al. 2017, "Attention is all you need", section 3.1 (LayerNorm(x +
         sublayer(x))); llm.c's fused_residual_forward; derived by hand.
+
+    Example:
+        >>> x, residual = jnp.array([1.0, -0.5, 2.0]), jnp.array([0.5, -1.5, 0.3])
+        >>> y, res = add_layer_norm.fwd(x, residual, jnp.ones(3), jnp.zeros(3))
+        >>> for bar in add_layer_norm.bwd(res, y): print(bar)
+        [ 1.5000007 -2.0000021  2.3000014]
+        [ 1.5000007 -2.0000021  2.3000014]
+        [0.2323129  1.938809   0.82886946]
+        [ 0.4819885 -1.3924112  0.9104227]
     """
     s = x + residual
     return layer_norm_definition(s, gamma, beta, eps=eps), s

@@ -81,6 +81,12 @@ def dot_product_attention_definition(
         to below 1; ArgumentError for a rate without a key. The draws depend on the blocks.
     Source: Vaswani et al. 2017, equation 1; Dao et al. 2022, "FlashAttention", appendix B; Press
         et al. 2021, "Train short, test long"; Xiao et al. 2023, "StreamingLLM"; derived by hand.
+
+    Example:
+        >>> q, k, v = (jax.random.normal(jax.random.key(i), (2, 4, 1, 3)) for i in range(3))
+        >>> y, res = dot_product_attention.fwd(q, k, v, causal=True)
+        >>> [bar if bar is None else bar.shape for bar in dot_product_attention.bwd(res, y)]
+        [(2, 4, 1, 3), (2, 4, 1, 3), (2, 4, 1, 3), None, None, None, None, None, None]
     """
     heads, shared, dtype = q.shape[-2], k.shape[-2], jnp.result_type(q, k, v)
     wide, scale = widen(q), score_scale(scale, q.shape[-1])

@@ -37,6 +37,14 @@ def batch_norm_definition(
     Raises: ShapeError if gamma or beta do not fit x or a channel is empty, OptionError unless
         eps > 0.
     Source: Ioffe and Szegedy 2015, "Batch normalization", algorithm 1; CS231n, assignment 2.
+
+    Example:
+        >>> x = jax.random.normal(jax.random.key(0), (4, 3))
+        >>> gamma = jnp.array([0.5, -1.5, 0.3])
+        >>> beta = jnp.array([-2.0, 1.5, 0.8])
+        >>> (y, aux), res = batch_norm.fwd(x, gamma, beta)
+        >>> [jnp.shape(bar) for bar in batch_norm.bwd(res, y * y)]
+        [(4, 3), (3,), (3,)]
     """
     axes = _all_but_channel(x.ndim)
     mean = jnp.mean(x, axis=axes, keepdims=True)
@@ -119,6 +127,16 @@ def batch_norm_eval_definition(
     Kinks: none for var + eps > 0.
     Raises: ShapeError if an argument does not fit x, OptionError unless eps > 0.
     Source: Ioffe and Szegedy 2015, "Batch normalization", algorithm 2.
+
+    Example:
+        >>> x = jax.random.normal(jax.random.key(0), (4, 3))
+        >>> gamma = jnp.array([0.5, -1.5, 0.3])
+        >>> beta = jnp.array([-2.0, 1.5, 0.8])
+        >>> mean = jnp.array([-0.2, 0.6, -1.0])
+        >>> var = jnp.array([1.5, 3.0, 0.8])
+        >>> y, res = batch_norm_eval.fwd(x, gamma, beta, mean, var)
+        >>> [jnp.shape(bar) for bar in batch_norm_eval.bwd(res, y)]
+        [(4, 3), (3,), (3,), (3,), (3,)]
     """
     x_hat = (x - _each(mean, x)) / jnp.sqrt(_each(var, x) + eps)
     return _each(gamma, x) * x_hat + _each(beta, x)

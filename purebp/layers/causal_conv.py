@@ -26,6 +26,14 @@ def causal_conv1d_definition(
     Kinks: none.
     Raises: ShapeError if w or b do not fit x or an axis is empty, DtypeError for integers.
     Source: Gu and Dao 2023, "Mamba", section 3.4; derived by hand as conv1d with groups.
+
+    Example:
+        >>> x = jax.random.normal(jax.random.key(0), (2, 3, 5))
+        >>> w = jax.random.normal(jax.random.key(1), (3, 3))
+        >>> b = jnp.array([-2.0, 1.5, 0.8])
+        >>> y, res = causal_conv1d.fwd(x, w, b)
+        >>> [jnp.shape(bar) for bar in causal_conv1d.bwd(res, y)]
+        [(2, 3, 5), (3, 3), (3,)]
     """
     y = convolution.convolve(x, w[:, None], _axes(x, w), groups=x.shape[1])
     return shift(y, b)

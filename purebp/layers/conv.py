@@ -138,6 +138,14 @@ def conv2d_definition(
     Source: the lecture notes' convolution layer (dL/dK = input * upstream, dL/dI = turned kernel *
         upstream); Dumoulin and Visin 2016, "A guide to convolution arithmetic", sections 4 and 5;
         groups: Krizhevsky et al. 2012, figure 2.
+
+    Example:
+        >>> x = jax.random.normal(jax.random.key(0), (2, 2, 5, 5))
+        >>> w = jax.random.normal(jax.random.key(1), (3, 2, 3, 2))
+        >>> b = jnp.array([-2.0, 1.5, 0.8])
+        >>> y, res = conv2d.fwd(x, w, b)
+        >>> [jnp.shape(bar) for bar in conv2d.bwd(res, y)]
+        [(2, 2, 5, 5), (3, 2, 3, 2), (3,)]
     """
     return convolve_plainly("conv2d", x, w, b, stride, padding, dilation, groups)
 

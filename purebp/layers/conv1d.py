@@ -36,6 +36,14 @@ def conv1d_definition(
         in their groups, OptionError for a stride or dilation below 1, an unknown padding or groups
         that do not divide, DtypeError for integers.
     Source: that of conv2d.
+
+    Example:
+        >>> x = jax.random.normal(jax.random.key(0), (2, 2, 7))
+        >>> w = jax.random.normal(jax.random.key(1), (3, 2, 3))
+        >>> b = jnp.array([-2.0, 1.5, 0.8])
+        >>> y, res = conv1d.fwd(x, w, b)
+        >>> [jnp.shape(bar) for bar in conv1d.bwd(res, y)]
+        [(2, 2, 7), (3, 2, 3), (3,)]
     """
     return convolve_plainly("conv1d", x, w, b, stride, padding, dilation, groups)
 

@@ -37,6 +37,14 @@ def conv3d_definition(
         in their groups, OptionError for a stride or dilation below 1, an unknown padding or groups
         that do not divide, DtypeError for integers.
     Source: that of conv2d.
+
+    Example:
+        >>> x = jax.random.normal(jax.random.key(0), (2, 2, 4, 3, 3))
+        >>> w = jax.random.normal(jax.random.key(1), (3, 2, 2, 2, 1))
+        >>> b = jnp.array([-2.0, 1.5, 0.8])
+        >>> y, res = conv3d.fwd(x, w, b)
+        >>> [jnp.shape(bar) for bar in conv3d.bwd(res, y)]
+        [(2, 2, 4, 3, 3), (3, 2, 2, 2, 1), (3,)]
     """
     return convolve_plainly("conv3d", x, w, b, stride, padding, dilation, groups)
 

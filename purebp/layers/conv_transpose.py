@@ -43,6 +43,13 @@ def conv_transpose2d_definition(
         conv2d does not take, DtypeError for integers.
     Source: Dumoulin and Visin 2016, "A guide to convolution arithmetic", section 4; derived from
         conv2d, whose x_bar is linear in y_bar.
+
+    Example:
+        >>> x = jax.random.normal(jax.random.key(0), (2, 2, 3, 3))
+        >>> w = jax.random.normal(jax.random.key(1), (2, 3, 3, 2))
+        >>> y, res = conv_transpose2d.fwd(x, w)
+        >>> [bar if bar is None else bar.shape for bar in conv_transpose2d.bwd(res, y)]
+        [(2, 2, 3, 3), (2, 3, 3, 2), None]
     """
     axes = _axes(x, w, stride, padding, output_padding, dilation)
     dtype = jnp.promote_types(x.dtype, w.dtype)

@@ -20,6 +20,14 @@ def dropout_definition(
     Kinks: none.
     Raises: OptionError for a rate below 0 or not below 1, DtypeError for integers.
     Source: Srivastava et al. 2014, "Dropout"; CS231n, assignment 2.
+
+    Example:
+        >>> x, key = jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]]), jax.random.key(0)
+        >>> y, res = dropout.fwd(x, key)
+        >>> for bar in dropout.bwd(res, y): print(bar)
+        [[0.  0.  8. ]
+         [2.  0.  1.2]]
+        None
     """
     mask = jax.random.bernoulli(key, jnp.float32(1 - rate), x.shape).astype(x.dtype)
     return x * mask / (1 - rate)
@@ -70,6 +78,13 @@ def drop_path_definition(
     Kinks: none.
     Raises: OptionError for a rate below 0 or not below 1, DtypeError for integers.
     Source: Huang et al. 2016, "Deep networks with stochastic depth", section 3.
+
+    Example:
+        >>> y, res = drop_path.fwd(jnp.array([[1.0, -0.5], [2.0, 0.5]]), jax.random.key(3))
+        >>> for bar in drop_path.bwd(res, y): print(bar)
+        [[ 4. -2.]
+         [ 0.  0.]]
+        None
     """
     keep = jax.random.bernoulli(key, jnp.float32(1 - rate), x.shape[:1])
     return x * keep.astype(x.dtype).reshape(-1, *(1,) * (x.ndim - 1)) / (1 - rate)

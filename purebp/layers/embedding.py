@@ -28,6 +28,15 @@ def embedding_definition(
         Tokens have to be from 0 to v - 1: others, negative ones too, give a row of nan, and no
         gradient.
     Source: derived by hand; CS231n, assignment 3, word_embedding_backward.
+
+    Example:
+        >>> tokens = jnp.array([[1, 1], [1, 0], [0, 0]])
+        >>> table = jnp.array([[0.5, -1.5, 0.3, -2.0], [1.5, 0.8, -0.2, 0.6]])
+        >>> y, res = embedding.fwd(tokens, table)
+        >>> for bar in embedding.bwd(res, y): print(bar)
+        None
+        [[ 1.5        -4.5         0.90000004 -6.        ]
+         [ 4.5         2.4        -0.6         1.8000001 ]]
     """
     index = tokens.astype(jnp.int32)[..., None]
     inside = (index >= 0) & (index < table.shape[0])

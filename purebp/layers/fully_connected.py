@@ -55,6 +55,14 @@ def fully_connected_definition(
     Kinks: that of relu, slope 0 at 0.
     Raises: ShapeError if w or b do not fit x, OptionError for an unknown activation.
     Source: the lecture notes on backpropagation in fully connected networks.
+
+    Example:
+        >>> x = jax.random.normal(jax.random.key(0), (3, 2, 2))
+        >>> w = jnp.array([[0.5, -1.5, 0.3, -2.0], [1.5, 0.8, -0.2, 0.6]])
+        >>> b = jnp.array([-2.0, 1.5, 0.8, -0.2])
+        >>> y, res = fully_connected.fwd(x, w, b)
+        >>> [jnp.shape(bar) for bar in fully_connected.bwd(res, y)]
+        [(3, 2, 2), (2, 4), (4,)]
     """
     return ACTIVATIONS[activation].definition(affine.definition(x, w, b))
 

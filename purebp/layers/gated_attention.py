@@ -47,6 +47,16 @@ def gated_linear_attention_definition(
     Raises: ShapeError if the shapes do not fit, DtypeError for integers, OptionError for a block
         below 1. g is a logarithm, at most 0; above 0 the state grows.
     Source: Yang et al. 2023, "Gated linear attention transformers", section 4; derived by hand.
+
+    Example:
+        >>> q = jax.random.normal(jax.random.key(0), (2, 3, 1, 2))
+        >>> k = jax.random.normal(jax.random.key(1), (2, 3, 1, 2))
+        >>> v = jax.random.normal(jax.random.key(2), (2, 3, 1, 2))
+        >>> g = jnp.full((2, 3, 1, 2), -1.5)
+        >>> state = jnp.array([[[[1.0, -0.5], [2.0, 0.5]]], [[[-1.5, 0.3], [-2.0, 1.5]]]])
+        >>> y, res = gated_linear_attention.fwd(q, k, v, g, state)
+        >>> [jnp.shape(bar) for bar in gated_linear_attention.bwd(res, y)]
+        [(2, 3, 1, 2), (2, 3, 1, 2), (2, 3, 1, 2), (2, 3, 1, 2), (2, 1, 2, 2)]
     """
     given = (q, k, v, g) if state is None else (q, k, v, g, state)
     dtype = jnp.result_type(*given)

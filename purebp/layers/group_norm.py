@@ -43,6 +43,15 @@ def group_norm_definition(
     Raises: ShapeError if gamma or beta do not fit x or an example is empty, OptionError unless
         groups divides c and eps > 0.
     Source: Wu and He 2018, "Group normalization", equations 1 to 4; derived by hand.
+
+    Example:
+        >>> x = jax.random.normal(jax.random.key(0), (2, 4))
+        >>> y, res = group_norm.fwd(x, jnp.ones(4), jnp.zeros(4), groups=2)
+        >>> for bar in group_norm.bwd(res, y): print(bar)
+        [[-1.2247401e-03  1.2247401e-03 -1.7872995e-03  1.7872995e-03]
+         [ 5.2949719e-05 -5.2949719e-05 -8.2628852e-05  8.2628852e-05]]
+        [1.999723  1.999723  1.9996418 1.9996418]
+        [ 1.08122826e-04 -1.08122826e-04 -1.99982095e+00  1.99982095e+00]
     """
     parts = x.reshape(x.shape[0], groups, -1)
     mean = jnp.mean(parts, axis=-1, keepdims=True)
@@ -158,6 +167,14 @@ def instance_norm_definition(
     Raises: ShapeError if gamma or beta do not fit x or an example is empty, OptionError unless
         eps > 0.
     Source: Ulyanov, Vedaldi and Lempitsky 2016, "Instance normalization", equation 4.
+
+    Example:
+        >>> x = jax.random.normal(jax.random.key(0), (2, 3, 2, 3))
+        >>> gamma = jnp.array([0.5, -1.5, 0.3])
+        >>> beta = jnp.array([-2.0, 1.5, 0.8])
+        >>> y, res = instance_norm.fwd(x, gamma, beta)
+        >>> [jnp.shape(bar) for bar in instance_norm.bwd(res, y * y)]
+        [(2, 3, 2, 3), (3,), (3,)]
     """
     axes = tuple(range(2, x.ndim))
     mean = jnp.mean(x, axis=axes, keepdims=True)

@@ -24,6 +24,15 @@ def affine_definition(
     Kinks: none.
     Raises: ShapeError if w or b do not fit x, DtypeError for integers.
     Source: CS231n, lecture 4 and assignment 1, the affine layer.
+
+    Example:
+        >>> x, w, b = jnp.array([[1.0, 2.0]]), jnp.array([[1.0], [-1.0]]), jnp.array([0.5])
+        >>> y, res = affine.fwd(x, w, b)
+        >>> for bar in affine.bwd(res, y): print(bar)
+        [[-0.5  0.5]]
+        [[-0.5]
+         [-1. ]]
+        [-0.5]
     """
     y = x @ w
     return y if b is None else y + b

@@ -34,6 +34,16 @@ def lora_affine_definition(
     Raises: ShapeError if the shapes do not fit, DtypeError for integers, OptionError for a
         `frozen` that is not True or False.
     Source: Hu et al. 2021, "LoRA", equation 3 (scale is their alpha/r); derived by hand.
+
+    Example:
+        >>> x = jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]])
+        >>> w = jnp.array([[0.5, -1.5], [0.3, -2.0], [1.5, 0.8]])
+        >>> down = jnp.array([[-2.0, 1.5], [0.8, -0.2], [0.6, -1.0]])
+        >>> up = jnp.array([[-0.2, 0.6], [-1.0, 1.0]])
+        >>> b = jnp.array([1.0, -0.5])
+        >>> y, res = lora_affine.fwd(x, w, down, up, b)
+        >>> [jnp.shape(bar) for bar in lora_affine.bwd(res, y)]
+        [(2, 3), (3, 2), (3, 2), (2, 2), (2,)]
     """
     if frozen:
         w, b = lax.stop_gradient(w), lax.stop_gradient(b)

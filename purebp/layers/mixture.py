@@ -48,6 +48,16 @@ def mixture_of_experts_definition(
         gradient.
     Source: Shazeer et al. 2017, "Outrageously large neural networks"; Fedus et al. 2021, "Switch
         Transformers"; Gale et al. 2022, "MegaBlocks"; derived by hand.
+
+    Example:
+        >>> x = jnp.array([[[1.0, -0.5], [2.0, 0.5]], [[-1.5, 0.3], [-2.0, 1.5]]])
+        >>> router = jnp.array([[0.5, -1.5, 0.3], [-2.0, 1.5, 0.8]])
+        >>> w_gate = jax.random.normal(jax.random.key(2), (3, 2, 2))
+        >>> w_up = jax.random.normal(jax.random.key(3), (3, 2, 2))
+        >>> w_down = jax.random.normal(jax.random.key(4), (3, 2, 2))
+        >>> y, res = mixture_of_experts.fwd(x, router, w_gate, w_up, w_down)
+        >>> [jnp.shape(bar) for bar in mixture_of_experts.bwd(res, y)]
+        [(2, 2, 2), (2, 3), (3, 2, 2), (3, 2, 2), (3, 2, 2)]
     """
     dtype = jnp.result_type(x, router, w_gate, w_up, w_down)
     x, w_gate, w_up, w_down = (widen(each) for each in (x, w_gate, w_up, w_down))

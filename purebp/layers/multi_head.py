@@ -44,6 +44,16 @@ def multi_head_attention_definition(
     Kinks: none.
     Raises: ShapeError if the weights do not fit, or h is not a multiple of g; those of rope.
     Source: Vaswani et al. 2017, "Attention is all you need", section 3.2.2.
+
+    Example:
+        >>> x = jnp.array([[1.0, -0.5], [2.0, 0.5], [-1.5, 0.3], [-2.0, 1.5]])
+        >>> w_q = jnp.array([[[0.5, -1.5], [0.3, -2.0]], [[1.5, 0.8], [-0.2, 0.6]]])
+        >>> w_k = jnp.array([[[-2.0, 1.5], [0.8, -0.2]], [[0.6, -1.0], [1.0, -0.5]]])
+        >>> w_v = jnp.array([[[-0.2, 0.6], [-1.0, 1.0]], [[-0.5, 2.0], [0.5, -1.5]]])
+        >>> w_o = jax.random.normal(jax.random.key(4), (2, 2, 3))
+        >>> y, res = multi_head_attention.fwd(x, w_q, w_k, w_v, w_o)
+        >>> [bar if bar is None else bar.shape for bar in multi_head_attention.bwd(res, y)]
+        [(4, 2), (2, 2, 2), (2, 2, 2), (2, 2, 2), (2, 2, 3), None, None, None, None]
     """
     q, k, v = (
         jnp.einsum("...td,dhe->...the", x, w) + (0 if b is None else b)

@@ -74,6 +74,14 @@ def layer_norm_definition(
     Kinks: none for eps > 0.
     Raises: ShapeError if gamma or beta do not fit x, OptionError unless eps > 0.
     Source: Ba, Kiros and Hinton 2016, "Layer normalization", equation 4; derived by hand.
+
+    Example:
+        >>> x, gamma = jnp.array([1.0, -0.5, 2.0]), jnp.array([1.0, 2.0, 0.5])
+        >>> y, res = layer_norm.fwd(x, gamma, jnp.zeros(3))
+        >>> for bar in layer_norm.bwd(res, y): print(bar)
+        [ 1.324437   -0.52980113 -0.79463536]
+        [0.02631553 3.3683894  0.6447307 ]
+        [ 0.16222061 -2.5955305   0.56777227]
     """
     mean = jnp.mean(x, axis=-1, keepdims=True)
     var = jnp.mean((x - mean) ** 2, axis=-1, keepdims=True)

@@ -43,6 +43,11 @@ def max_pool_definition(
     Raises: ShapeError if the window is larger than the padded image, OptionError for a window or
         stride below 1 or an unknown padding, DtypeError for integers.
     Source: the lecture notes' max pooling by the remembered argmax; CS231n, assignment 2.
+
+    Example:
+        >>> y, res = max_pool.fwd(jax.random.normal(jax.random.key(0), (3, 2, 5, 6)))
+        >>> [jnp.shape(bar) for bar in max_pool.bwd(res, y)]
+        [(3, 2, 5, 6)]
     """
     rows, columns = _steps("max_pool", x, window, stride, padding)
     return lax.reduce_window(x, -math.inf, lax.max, *_reduce_window(rows, columns))
@@ -131,6 +136,11 @@ def avg_pool_definition(
         stride below 1 or an unknown padding, DtypeError for integers.
     Source: LeCun et al. 1998, "Gradient-based learning applied to document recognition", the
         subsampling layer without its weights.
+
+    Example:
+        >>> y, res = avg_pool.fwd(jax.random.normal(jax.random.key(0), (3, 2, 5, 6)))
+        >>> [jnp.shape(bar) for bar in avg_pool.bwd(res, y)]
+        [(3, 2, 5, 6)]
     """
     rows, columns = _steps("avg_pool", x, window, stride, padding)
     total = lax.reduce_window(widen(x), 0.0, lax.add, *_reduce_window(rows, columns))

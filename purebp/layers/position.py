@@ -30,6 +30,13 @@ def rope_definition(
     Raises: ShapeError for odd d, OptionError unless base > 0, DtypeError for positions that are
         not integers. Angles are rounded to the precision of x (float32 for 16 bits).
     Source: Su et al. 2021, "RoFormer", equation 34; derived by hand.
+
+    Example:
+        >>> x = jax.random.normal(jax.random.key(0), (2, 3, 2, 4))
+        >>> positions = jnp.array([[0, 0, 1], [2, 1, 2]])
+        >>> y, res = rope.fwd(x, positions)
+        >>> [bar if bar is None else bar.shape for bar in rope.bwd(res, y)]
+        [(2, 3, 2, 4), None]
     """
     half = x.shape[-1] // 2
     wide = widen(x)

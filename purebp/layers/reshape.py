@@ -18,6 +18,12 @@ def flatten_definition(x: Float[Array, "n *rest"]) -> Float[Array, "n d"]:
     Kinks: none.
     Raises: ShapeError for an array without axes, DtypeError for integers.
     Source: CS231n, assignment 1.
+
+    Example:
+        >>> y, res = flatten.fwd(jnp.array([[1.0, -0.5], [2.0, 0.5]]))
+        >>> print(*flatten.bwd(res, y))
+        [[ 1.  -0.5]
+         [ 2.   0.5]]
     """
     return jnp.reshape(x, (x.shape[0], -1 if x.size else _width(x.shape)))
 
@@ -47,6 +53,11 @@ def patches_definition(x: Float[Array, "n c h w"], *, size: Pair = 4) -> Float[A
     Kinks: none.
     Raises: OptionError unless the patches fill the image.
     Source: Dosovitskiy et al. 2020, "An image is worth 16x16 words", section 3.1.
+
+    Example:
+        >>> y, res = patches.fwd(jax.random.normal(jax.random.key(0), (2, 2, 4, 4)))
+        >>> [jnp.shape(bar) for bar in patches.bwd(res, y)]
+        [(2, 2, 4, 4)]
     """
     n, c, h, w = x.shape
     p, q = pair("patches", "size", size, least=1)

@@ -35,6 +35,11 @@ def upsample_definition(
     Raises: OptionError for a scale below 1 or an unknown method, ShapeError for an empty image,
         DtypeError for integers.
     Source: as jax.image.resize with these factors (half-pixel centres); derived by hand.
+
+    Example:
+        >>> y, res = upsample.fwd(jax.random.normal(jax.random.key(0), (2, 2, 3, 2)))
+        >>> [jnp.shape(bar) for bar in upsample.bwd(res, y)]
+        [(2, 2, 3, 2)]
     """
     rows, columns = pair("upsample", "scale", scale, least=1)
     of_rows = jnp.asarray(_weight_matrix(x.shape[2], rows, method), widen(x).dtype)
@@ -147,6 +152,11 @@ def pixel_shuffle_definition(
     Kinks: none.
     Raises: OptionError unless the factor is at least 1 and its square divides the channels.
     Source: Shi et al. 2016, "Real-time single image and video super-resolution", equation 4.
+
+    Example:
+        >>> y, res = pixel_shuffle.fwd(jax.random.normal(jax.random.key(0), (2, 8, 2, 3)))
+        >>> [jnp.shape(bar) for bar in pixel_shuffle.bwd(res, y)]
+        [(2, 8, 2, 3)]
     """
     n, c, h, w = x.shape
     parts = x.reshape(n, c // factor**2, factor, factor, h, w)

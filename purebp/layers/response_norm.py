@@ -32,6 +32,11 @@ def local_response_norm_definition(
     Raises: OptionError unless size is odd, k > 0 and alpha >= 0; DtypeError for integers.
     Source: Krizhevsky, Sutskever and Hinton 2012, "ImageNet classification", section 3.3; derived
         by hand. Some libraries divide alpha by the size.
+
+    Example:
+        >>> y, res = local_response_norm.fwd(jax.random.normal(jax.random.key(0), (2, 6, 2)))
+        >>> [jnp.shape(bar) for bar in local_response_norm.bwd(res, y)]
+        [(2, 6, 2)]
     """
     half = size // 2
     edges = ((0, 0), (half, half), *((0, 0) for _ in x.shape[2:]))

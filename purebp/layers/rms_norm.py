@@ -35,6 +35,15 @@ def rms_norm_definition(
     Raises: ShapeError if gamma does not fit x, OptionError unless eps > 0.
     Source: Zhang and Sennrich 2019, "Root mean square layer normalization", equation 4; derived
         by hand.
+
+    Example:
+        >>> x = jax.random.normal(jax.random.key(0), (2, 5))
+        >>> gamma = jnp.array([0.5, -1.5, 0.3, -2.0, 1.5])
+        >>> y, res = rms_norm.fwd(x, gamma)
+        >>> for bar in rms_norm.bwd(res, y): print(bar)
+        [[-1.3832256   1.1834784   0.41945812 -0.14477906  0.10290004]
+         [ 2.4624574  -0.52770734 -1.3946652   2.7997015  -1.0123351 ]]
+        [ 1.7958977  -5.0821276   0.17244884 -1.5971552   2.47005   ]
     """
     square = jnp.mean(x * x, axis=-1, keepdims=True)
     return gamma * (x / jnp.sqrt(square + eps))
@@ -107,6 +116,11 @@ def l2_normalize_definition(
     Kinks: |x| = eps takes the slope from below, 1 / eps. The same at 0, where |x| has no slope.
     Raises: ShapeError if x has no such axis, OptionError unless eps > 0 and its square is not 0.
     Source: derived by hand from the slope of a length, x / |x|.
+
+    Example:
+        >>> y, res = l2_normalize.fwd(jnp.array([1.0, -0.5, 2.0, 0.5, -1.5]))
+        >>> print(*l2_normalize.bwd(res, jnp.ones_like(y)))
+        [0.28968596 0.39397293 0.22016132 0.3244483  0.46349755]
     """
     square = jnp.sum(x * x, axis=axis, keepdims=True)
     return x / jnp.sqrt(jnp.maximum(square, eps * eps))

@@ -23,6 +23,18 @@ def gaussian_sample_definition(
     Raises: ShapeError if the shapes differ. The noise is drawn in float32 in every precision, so
         that it is the same in each.
     Source: Kingma and Welling 2013, "Auto-encoding variational Bayes", section 2.4.
+
+    Example:
+        >>> mean = jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]])
+        >>> log_var = jnp.array([[0.5, -1.5, 0.3], [-2.0, 1.5, 0.8]])
+        >>> key = jax.random.key(0)
+        >>> y, res = gaussian_sample.fwd(mean, log_var, key)
+        >>> for bar in gaussian_sample.bwd(res, y): print(bar)
+        [[ 3.0835137  0.4566673  1.4962351]
+         [ 0.4710783 -1.1272156 -1.1501865]]
+        [[ 3.2122717   0.21843934 -0.37687534]
+         [-0.00681219 -0.21010423  0.83399254]]
+        None
     """
     noise = jax.random.normal(key, mean.shape, jnp.float32)
     spread = jnp.exp(widen(log_var) / 2)

@@ -47,6 +47,18 @@ def selective_scan_definition(
     Raises: ShapeError if the shapes do not fit, DtypeError for integers, OptionError for a block
         below 1. The recurrence grows where delta a is above 0: in Mamba a < 0 < delta.
     Source: Gu and Dao 2023, "Mamba", algorithm 2; derived by hand.
+
+    Example:
+        >>> u = jax.random.normal(jax.random.key(0), (2, 3, 2))
+        >>> delta = jnp.full((2, 3, 2), 0.5)
+        >>> a = jnp.array([[-1.2, -0.6], [-1.5, -0.9]])
+        >>> b = jax.random.normal(jax.random.key(3), (2, 3, 2))
+        >>> c = jax.random.normal(jax.random.key(4), (2, 3, 2))
+        >>> d = jnp.array([0.5, -1.5])
+        >>> h0 = jnp.array([[[-2.0, 1.5], [0.8, -0.2]], [[0.6, -1.0], [1.0, -0.5]]])
+        >>> y, res = selective_scan.fwd(u, delta, a, b, c, d, h0)
+        >>> [jnp.shape(bar) for bar in selective_scan.bwd(res, y)]
+        [(2, 3, 2), (2, 3, 2), (2, 2), (2, 3, 2), (2, 3, 2), (2,), (2, 2, 2)]
     """
     dtype = _common(u, delta, a, b, c, d, h0)
     skipped = 0 if d is None else widen(u) * widen(d)

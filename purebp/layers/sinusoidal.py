@@ -32,6 +32,17 @@ def sinusoidal_definition(
         positions that are not integers. Angles are rounded to the precision of x (float32 for 16
         bits).
     Source: Vaswani et al. 2017, "Attention is all you need", section 3.5.
+
+    Example:
+        >>> y, res = sinusoidal.fwd(jax.random.normal(jax.random.key(0), (5, 3)))
+        >>> for bar in sinusoidal.bwd(res, y): print(bar)
+        [[ 1.6226422   3.0252647  -0.43359444]
+         [ 0.7628536   0.7163932  -0.9699348 ]
+         [ 0.41399866  0.07823175  0.6686582 ]
+         [-0.80904347  1.1895379  -1.9486873 ]
+         [-0.39823177 -0.49584848  1.2857023 ]]
+        None
+        None
     """
     wide = widen(x)
     waves = _waves(positions, x.shape[-2], x.shape[-1], base, wide.dtype)

@@ -27,6 +27,15 @@ def weight_norm_definition(
     Kinks: weights that are all 0 stay 0, and their gradients are 0.
     Raises: ShapeError if g does not fit, OptionError if v has no such axis.
     Source: Salimans and Kingma 2016, "Weight normalization", equations 2 and 3.
+
+    Example:
+        >>> v, g = jnp.array([[1.0, -0.5], [2.0, 0.5], [-1.5, 0.3]]), jnp.array([0.5, -1.5])
+        >>> y, res = weight_norm.fwd(v, g)
+        >>> for bar in weight_norm.bwd(res, jnp.ones_like(y)): print(bar)
+        [[ 0.14727561 -2.4493167 ]
+         [ 0.10885589 -1.4563506 ]
+         [ 0.24332492 -1.6549437 ]]
+        [0.557086   0.39056674]
     """
     wide, others = widen(v), _others(v, axis)
     square = jnp.sum(wide * wide, axis=others, keepdims=True)
@@ -106,6 +115,19 @@ def spectral_norm_definition(
     Raises: ShapeError if a vector does not fit.
     Source: Miyato et al. 2018, "Spectral normalization for generative adversarial networks",
         algorithm 1 and equation 12.
+
+    Example:
+        >>> w = jax.random.normal(jax.random.key(0), (4, 3))
+        >>> left = jnp.array([0.0, 0.1, -0.8, 0.6])
+        >>> right = jnp.array([-0.9, -0.5, 0.1])
+        >>> y, res = spectral_norm.fwd(w, left, right)
+        >>> for bar in spectral_norm.bwd(res, y): print(bar)
+        [[  6.997703    8.734028   -1.8698918]
+         [-15.098482   -7.440292   -2.552232 ]
+         [115.939545   67.729546  -10.254475 ]
+         [-92.65427   -39.798836    1.4079707]]
+        None
+        None
     """
     u, v = lax.stop_gradient((widen(left), widen(right)))
     s = jnp.einsum("d,dk,k->", u, widen(w), v, precision=lax.Precision.HIGHEST)

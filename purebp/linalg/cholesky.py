@@ -26,6 +26,12 @@ def cholesky_definition(a: Wide[Array, "*batch n n"]) -> Wide[Array, "*batch n n
     Kinks: none; all is NaN for a matrix that is not positive definite.
     Raises: ShapeError for a matrix that is not square, DtypeError for 16 bits and integers.
     Source: Murray 2016, "Differentiation of the Cholesky decomposition"; derived by hand.
+
+    Example:
+        >>> y, res = cholesky.fwd(jnp.array([[2.0, 1.0], [1.0, 3.0]]))
+        >>> print(*cholesky.bwd(res, y))
+        [[0.49999994 0.        ]
+         [0.         0.5       ]]
     """
     return jnp.linalg.cholesky(a)
 

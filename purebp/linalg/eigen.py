@@ -48,6 +48,12 @@ def eigh_definition(
     Raises: ShapeError for a matrix that is not square, DtypeError for 16 bits and integers.
     Source: Giles 2008, "An extended collection of matrix derivative results", section 3.1; the
         term of the unit norm, which is absent for vectors of any length, by hand.
+
+    Example:
+        >>> y, res = eigh.fwd(jnp.array([[2.0, 1.0], [1.0, 3.0]]))
+        >>> print(*eigh.bwd(res, y))
+        [[2.0000002 1.       ]
+         [1.        3.0000002]]
     """
     w, v = jnp.linalg.eigh(a)
     return w, v * signs_of_columns(v)
@@ -87,6 +93,12 @@ def eigvalsh_definition(a: Wide[Array, "*batch n n"]) -> Wide[Array, "*batch n"]
         function that treats them alike, as a sum does.
     Raises: ShapeError for a matrix that is not square, DtypeError for 16 bits and integers.
     Source: Magnus 1985, "On differentiating eigenvalues and eigenvectors".
+
+    Example:
+        >>> y, res = eigvalsh.fwd(jnp.array([[2.0, 1.0], [1.0, 3.0]]))
+        >>> print(*eigvalsh.bwd(res, y))
+        [[2.0000002 1.       ]
+         [1.        3.0000002]]
     """
     return jnp.linalg.eigvalsh(a)
 

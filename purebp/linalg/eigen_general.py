@@ -46,6 +46,13 @@ def eig_definition(
     Raises: ShapeError for a matrix that is not square, DtypeError for 16 bits and integers.
     Source: Giles 2008, "An extended collection of matrix derivative results", section 3.1; the
         term that keeps length and phase by hand.
+
+    Example:
+        >>> y, res = eig.fwd(jnp.array([[1.2, -0.2, -0.9], [0.6, 1.3, -0.4], [0.3, 0.3, 1.7]]))
+        >>> print(*eig.bwd(res, y))
+        [[ 1.3244362   1.0238463   0.45078015]
+         [ 0.25633907  1.0325116  -0.29069856]
+         [-1.4422345  -0.9723908   1.8430501 ]]
     """
     w, v = _in_order(*eig_with_derivatives(a))
     v = v / jnp.sqrt(jnp.sum(jnp.real(v) ** 2 + jnp.imag(v) ** 2, axis=-2, keepdims=True))

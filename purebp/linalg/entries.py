@@ -29,6 +29,12 @@ def trace_definition(x: Float[Array, "*s n m"], *, offset: int = 0) -> Float[Arr
     Kinks: none.
     Raises: OptionError if the offset is not an integer, DtypeError for integers.
     Source: sum rule.
+
+    Example:
+        >>> y, res = trace.fwd(jnp.array([[1.0, -0.5], [2.0, 0.5]]))
+        >>> print(*trace.bwd(res, 1.0))
+        [[1. 0.]
+         [0. 1.]]
     """
     return jnp.trace(x, offset=offset, axis1=-2, axis2=-1)
 
@@ -57,6 +63,11 @@ def diag_definition(x: Float[Array, "*s n"], *, offset: int = 0) -> Float[Array,
     Kinks: none.
     Raises: OptionError if the offset is not an integer, DtypeError for integers.
     Source: sum rule.
+
+    Example:
+        >>> y, res = diag.fwd(jnp.array([1.0, -0.5]))
+        >>> print(*diag.bwd(res, y))
+        [ 1.  -0.5]
     """
     return jnp.vectorize(partial(jnp.diag, k=offset), signature="(n)->(d,d)")(x)
 
@@ -89,6 +100,12 @@ def diagonal_definition(x: Float[Array, "*s n m"], *, offset: int = 0) -> Float[
     Kinks: none.
     Raises: OptionError if the offset is not an integer, DtypeError for integers.
     Source: sum rule.
+
+    Example:
+        >>> y, res = diagonal.fwd(jnp.array([[1.0, -0.5], [2.0, 0.5]]))
+        >>> print(*diagonal.bwd(res, y))
+        [[1.  0. ]
+         [0.  0.5]]
     """
     return jnp.diagonal(x, offset, axis1=-2, axis2=-1)
 
@@ -116,6 +133,12 @@ def tril_definition(x: Float[Array, "*s n m"], *, offset: int = 0) -> Float[Arra
     Kinks: none.
     Raises: OptionError if the offset is not an integer, DtypeError for integers.
     Source: sum rule.
+
+    Example:
+        >>> y, res = tril.fwd(jnp.array([[1.0, -0.5], [2.0, 0.5]]))
+        >>> print(*tril.bwd(res, y))
+        [[1.  0. ]
+         [2.  0.5]]
     """
     return jnp.tril(x, offset)
 
@@ -142,6 +165,12 @@ def triu_definition(x: Float[Array, "*s n m"], *, offset: int = 0) -> Float[Arra
     Kinks: none.
     Raises: OptionError if the offset is not an integer, DtypeError for integers.
     Source: sum rule.
+
+    Example:
+        >>> y, res = triu.fwd(jnp.array([[1.0, -0.5], [2.0, 0.5]]))
+        >>> print(*triu.bwd(res, y))
+        [[ 1.  -0.5]
+         [ 0.   0.5]]
     """
     return jnp.triu(x, offset)
 

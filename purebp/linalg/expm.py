@@ -118,6 +118,12 @@ def expm_definition(a: Wide[Array, "*batch n n"]) -> Wide[Array, "*batch n n"]:
     Raises: ShapeError for a matrix that is not square, DtypeError for 16 bits and integers.
     Source: Higham 2005, "The scaling and squaring method for the matrix exponential revisited";
         Al-Mohy and Higham 2009, "Computing the Frechet derivative of the matrix exponential".
+
+    Example:
+        >>> y, res = expm.fwd(jnp.array([[2.0, 1.0], [1.0, 3.0]]))
+        >>> print(*expm.bwd(res, y))
+        [[ 395.28372  613.9169 ]
+         [ 613.9169  1009.2002 ]]
     """
     return exponential_series(a)
 

@@ -98,6 +98,12 @@ def hermitian_function_definition(
     Raises: ShapeError for a matrix that is not square, OptionError for an unknown function,
         DtypeError for 16 bits and integers.
     Source: Daleckii and Krein 1965; Higham 2008, "Functions of matrices", theorem 3.11.
+
+    Example:
+        >>> y, res = hermitian_function.fwd(jnp.array([[2.0, 1.0], [1.0, 3.0]]))
+        >>> print(*hermitian_function.bwd(res, y))
+        [[ 395.28394  613.9174 ]
+         [ 613.9174  1009.20135]]
     """
     a = symmetrized(a)
     if function == "exp":

@@ -29,6 +29,16 @@ def householder_product_definition(
     Raises: ShapeError unless k <= n <= m, DtypeError for 16 bits and integers.
     Source: Schreiber and Van Loan 1989, "A storage-efficient WY representation for products of
         Householder transformations", with T^-1 replaced by what exists where a tau is 0.
+
+    Example:
+        >>> a, taus = jax.random.normal(jax.random.key(0), (4, 3)), jnp.array([0.5, -1.5, 0.3])
+        >>> y, res = householder_product.fwd(a, taus)
+        >>> for bar in householder_product.bwd(res, y): print(bar)
+        [[ 0.         0.         0.       ]
+         [10.633219   0.         0.       ]
+         [-0.2363219  9.969076   0.       ]
+         [ 9.649889  17.39265   -9.501169 ]]
+        [  4.619843 -20.21141   55.039883]
     """
     v = reflectors(a, taus.shape[-1])
     q = _first_columns(a, jnp.result_type(a, taus))

@@ -29,6 +29,14 @@ def pinv_definition(a: Wide[Array, "*batch m n"]) -> Wide[Array, "*batch n m"]:
     Raises: ShapeError for fewer than two axes, DtypeError for 16 bits and integers.
     Source: Golub and Pereyra 1973, "The differentiation of pseudo-inverses and nonlinear least
         squares problems whose variables separate", theorem 4.3.
+
+    Example:
+        >>> y, res = pinv.fwd(jnp.array([[0.2, -0.0], [0.8, 0.8], [0.6, -0.4], [-0.3, -0.8]]))
+        >>> print(*pinv.bwd(res, y))
+        [[-0.33499017  0.22188783]
+         [-0.45240933 -0.02250199]
+         [-1.4487462   1.1206901 ]
+         [-0.38506612  0.57722145]]
     """
     return jnp.linalg.pinv(a)
 
@@ -88,6 +96,18 @@ def lstsq_definition(
     Kinks: a matrix that is not of full rank gives infinities or NaN; see `pinv`.
     Raises: ShapeError if b does not fit a, DtypeError for 16 bits and integers.
     Source: Golub and Pereyra 1973; derived by hand.
+
+    Example:
+        >>> a = jnp.array([[0.5, -0.5, -0.9], [-0.4, -1.0, 0.7], [-0.5, 0.3, -0.8]])
+        >>> b = jnp.array([[0.5, -1.5], [0.3, -2.0], [1.5, 0.8]])
+        >>> y, res = lstsq.fwd(a, b)
+        >>> for bar in lstsq.bwd(res, y): print(bar)
+        [[-0.5606652   3.686593    0.35376075]
+         [ 1.0200404   3.6442504   1.4238044 ]
+         [ 3.5391636   0.12711078  2.4401245 ]]
+        [[ 0.1127011  -1.5904416 ]
+         [ 1.0975493  -1.363169  ]
+         [ 2.2329776   0.41760194]]
     """
     return jnp.matmul(jnp.linalg.pinv(a), b)
 

@@ -26,6 +26,12 @@ def matrix_power_definition(
     Raises: OptionError if the power is not an integer, ShapeError for a matrix that is not square,
         DtypeError for 16 bits and integers.
     Source: product rule.
+
+    Example:
+        >>> y, res = matrix_power.fwd(jnp.array([[2.0, 1.0], [1.0, 3.0]]))
+        >>> print(*matrix_power.bwd(res, y))
+        [[30. 40.]
+         [40. 70.]]
     """
     return jnp.linalg.matrix_power(a, power)
 

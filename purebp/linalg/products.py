@@ -23,6 +23,13 @@ def outer_definition(x: Float[Array, "*#s n"], y: Float[Array, "*#s k"]) -> Floa
     Kinks: none.
     Raises: ShapeError if the leading axes do not broadcast, DtypeError for integers.
     Source: product rule.
+
+    Example:
+        >>> x = jax.random.normal(jax.random.key(0), (3, 3))
+        >>> y = jax.random.normal(jax.random.key(1), (3, 5))
+        >>> z, res = outer.fwd(x, y)
+        >>> [jnp.shape(bar) for bar in outer.bwd(res, z)]
+        [(3, 3), (3, 5)]
     """
     return x[..., :, None] * y[..., None, :]
 
@@ -50,6 +57,13 @@ def kron_definition(
     Kinks: none.
     Raises: ShapeError if the leading axes do not broadcast, DtypeError for integers.
     Source: product rule.
+
+    Example:
+        >>> y, res = kron.fwd(jnp.array([[1.0]]), jnp.array([[0.5, -1.5], [0.3, -2.0]]))
+        >>> for bar in kron.bwd(res, y): print(bar)
+        [[6.59]]
+        [[ 0.5 -1.5]
+         [ 0.3 -2. ]]
     """
     y = a[..., :, None, :, None] * b[..., None, :, None, :]
     rows, columns = a.shape[-2] * b.shape[-2], a.shape[-1] * b.shape[-1]
@@ -95,6 +109,11 @@ def einsum_definition(*operands: Any, subscripts: str = "ij,jk->ik") -> Any:
     Raises: OptionError for subscripts that say nothing or fit no operands, ShapeError for operands
         that do not fit them, DtypeError for integers.
     Source: product rule; numpy.einsum.
+
+    Example:
+        >>> y, res = einsum.fwd(jnp.array([1.0, 2.0]), jnp.array([3.0, 4.0]), subscripts="i,i->")
+        >>> print(*einsum.bwd(res, 1.0))
+        [3. 4.] [1. 2.]
     """
     return jnp.einsum(subscripts, *operands)
 

@@ -38,6 +38,13 @@ def qr_definition(
     Raises: ShapeError for fewer than two axes, DtypeError for 16 bits and integers.
     Source: Walter and Lehmann 2012, "Algorithmic differentiation of linear algebra functions";
         the wide case by hand.
+
+    Example:
+        >>> y, res = qr.fwd(jnp.array([[1.0, 2.0], [0.5, -1.0], [2.0, 1.0]]))
+        >>> print(*qr.bwd(res, y))
+        [[ 0.9999999   2.0000002 ]
+         [ 0.49999985 -1.0000001 ]
+         [ 1.9999996   1.0000002 ]]
     """
     m = a.shape[-2]
     if m >= a.shape[-1]:

@@ -42,6 +42,18 @@ def triangular_solve_definition(
     Kinks: none; a 0 in the diagonal gives infinities.
     Raises: ShapeError if a is not square or b does not fit, DtypeError for 16 bits and integers.
     Source: Giles 2008, "An extended collection of matrix derivative results", section 2.2.3.
+
+    Example:
+        >>> a = jnp.array([[1.2, -0.1, 0.1], [-0.1, 1.2, -0.3], [0.1, -0.3, 0.9]])
+        >>> b = jnp.array([[0.5, -1.5], [0.3, -2.0], [1.5, 0.8]])
+        >>> y, res = triangular_solve.fwd(a, b)
+        >>> for bar in triangular_solve.bwd(res, y): print(bar)
+        [[-1.5970615   0.          0.        ]
+         [-1.9900975  -2.6012192   0.        ]
+         [-0.18647122  0.31817988 -3.481761  ]]
+        [[ 0.24787806 -1.1950232 ]
+         [ 0.7137346  -1.3541665 ]
+         [ 1.9058645   0.48611116]]
     """
     t = jnp.tril(a) if lower else jnp.triu(a)
     if unit_diagonal:
@@ -120,6 +132,14 @@ def solve_definition(
     Kinks: none; a singular matrix gives infinities or NaN.
     Raises: ShapeError if a is not square or b does not fit, DtypeError for 16 bits and integers.
     Source: Giles 2008, "An extended collection of matrix derivative results", section 2.3.1.
+
+    Example:
+        >>> y, res = solve.fwd(jnp.array([[2.0, 1.0], [1.0, 3.0]]), jnp.array([[1.0], [2.0]]))
+        >>> for bar in solve.bwd(res, jnp.ones_like(y)): print(bar)
+        [[-0.08       -0.24000001]
+         [-0.04       -0.12      ]]
+        [[0.4]
+         [0.2]]
     """
     return jnp.linalg.solve(a, b)
 
@@ -163,6 +183,12 @@ def inv_definition(a: Wide[Array, "*batch n n"]) -> Wide[Array, "*batch n n"]:
     Kinks: none; a singular matrix gives infinities or NaN.
     Raises: ShapeError for a matrix that is not square, DtypeError for 16 bits and integers.
     Source: Giles 2008, "An extended collection of matrix derivative results", section 2.2.3.
+
+    Example:
+        >>> y, res = inv.fwd(jnp.array([[2.0, 1.0], [1.0, 3.0]]))
+        >>> print(*inv.bwd(res, y))
+        [[-0.28        0.16000001]
+         [ 0.16000001 -0.12      ]]
     """
     return jnp.linalg.inv(a)
 

@@ -52,6 +52,13 @@ def svd_definition(
         infinite, except where the vectors are not used. Of s alone: `svdvals`.
     Raises: ShapeError for fewer than two axes, DtypeError for 16 bits and integers.
     Source: Townsend 2016, "Differentiating the singular value decomposition"; derived by hand.
+
+    Example:
+        >>> y, res = svd.fwd(jnp.array([[1.0, 2.0], [0.5, -1.0], [2.0, 1.0]]))
+        >>> print(*svd.bwd(res, y))
+        [[ 0.9999999  1.9999999]
+         [ 0.4999999 -1.0000001]
+         [ 1.9999996  0.9999996]]
     """
     u, s, vt = jnp.linalg.svd(a, full_matrices=False)
     signs = signs_of_columns(u)
@@ -112,6 +119,15 @@ def svdvals_definition(a: Wide[Array, "*batch m n"]) -> Wide[Array, "*batch k"]:
         function that treats them alike, as the nuclear norm does. At 0 one of the slopes of |s|.
     Raises: ShapeError for fewer than two axes, DtypeError for 16 bits and integers.
     Source: Townsend 2016, "Differentiating the singular value decomposition".
+
+    Example:
+        >>> a = jnp.array([[0.2, -0.0], [0.8, 0.8], [0.6, -0.4], [-0.3, -0.8]])
+        >>> y, res = svdvals.fwd(a)
+        >>> print(*svdvals.bwd(res, jnp.ones_like(y)))
+        [[ 0.21092488 -0.05307439]
+         [ 0.6314019   0.52857035]
+         [ 0.73892313 -0.529657  ]
+         [-0.10408989 -0.66125625]]
     """
     return jnp.linalg.svd(a, full_matrices=False, compute_uv=False)
 

@@ -28,6 +28,15 @@ def tridiagonal_solve_definition(
     Kinks: none; a singular matrix gives NaN.
     Raises: ShapeError if the shapes do not fit, DtypeError for 16 bits and integers.
     Source: Giles 2008, "An extended collection of matrix derivative results", section 2.3.1.
+
+    Example:
+        >>> dl = jnp.array([-0.5, 0.1, 0.8, 0.3])
+        >>> d = jnp.array([2.25, 3.5, 5.0, 2.8])
+        >>> du = jnp.array([-0.2, 0.4, -0.5, 0.1])
+        >>> b = jnp.array([[-0.2, 0.6], [-1.0, 1.0], [-0.5, 2.0], [0.5, -1.5]])
+        >>> y, res = tridiagonal_solve.fwd(dl, d, du, b)
+        >>> [jnp.shape(bar) for bar in tridiagonal_solve.bwd(res, y)]
+        [(4,), (4,), (4,), (4, 2)]
     """
     return jnp.linalg.solve(_dense(dl, d, du), b)
 

@@ -47,6 +47,16 @@ def binary_cross_entropy_definition(
     Raises: ShapeError if the shapes differ, OptionError for an unknown reduction. Targets are
         probabilities from 0 to 1.
     Source: derived by hand from the sigmoid.
+
+    Example:
+        >>> logits = jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]])
+        >>> target = jnp.array([[0.65, 0.05, 0.8], [0.4, 0.7, 0.25]])
+        >>> y, res = binary_cross_entropy.fwd(logits, target)
+        >>> for bar in binary_cross_entropy.bwd(res, 1.0): print(bar)
+        [[ 0.01350977  0.05459011  0.01346618]
+         [ 0.03707656 -0.0862624   0.05407375]]
+        [[-0.16666667  0.08333334 -0.33333334]
+         [-0.08333334  0.25       -0.05      ]]
     """
     z, t = widen(logits), widen(target)
     dtype = jnp.result_type(logits, target)
@@ -106,6 +116,16 @@ def focal_definition(
     Kinks: none.
     Raises: ShapeError if the shapes differ, OptionError unless gamma > 0.
     Source: Lin et al. 2017, "Focal loss for dense object detection", equation 5.
+
+    Example:
+        >>> logits = jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]])
+        >>> target = jnp.array([[0.65, 0.05, 0.8], [0.4, 0.7, 0.25]])
+        >>> y, res = focal.fwd(logits, target)
+        >>> for bar in focal.bwd(res, 1.0): print(bar)
+        [[-0.00311043  0.02200891 -0.00201156]
+         [ 0.01656018 -0.04951964  0.0326646 ]]
+        [[-0.07491662  0.02854276 -0.06089571]
+         [-0.05606974  0.26441973 -0.03520904]]
     """
     z, t = widen(logits), widen(target)
     e = _decay(z)
@@ -203,6 +223,16 @@ def hinge_definition(
     Kinks: a margin that is met exactly has slope 0.
     Raises: ShapeError if the shapes differ, OptionError for an unknown reduction.
     Source: Cortes and Vapnik 1995, "Support-vector networks".
+
+    Example:
+        >>> scores = jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]])
+        >>> target = jnp.array([[0.5, -1.5, 0.3], [-2.0, 1.5, 0.8]])
+        >>> y, res = hinge.fwd(scores, target)
+        >>> for bar in hinge.bwd(res, 1.0): print(bar)
+        [[-0.08333334  0.25       -0.05      ]
+         [ 0.33333334 -0.25       -0.13333334]]
+        [[-0.16666667  0.08333334 -0.33333334]
+         [-0.08333334  0.25       -0.05      ]]
     """
     short = 1 - widen(scores) * widen(target)
     losses = jnp.where(short <= 0, 0, short)

@@ -47,6 +47,14 @@ def softmax_cross_entropy_definition(
         labels that are not integers, OptionError for an unknown option. Labels have to be from
         0 to v - 1, or `ignore`: for others loss and gradient are nan.
     Source: CS231n, lecture 3; derived by hand.
+
+    Example:
+        >>> logits, labels = jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]]), jnp.array([1, 1])
+        >>> y, res = softmax_cross_entropy.fwd(logits, labels)
+        >>> for bar in softmax_cross_entropy.bwd(res, 1.0): print(bar)
+        [[ 0.1268581  -0.47169414  0.34483606]
+         [ 0.2558767  -0.46537083  0.20949411]]
+        None
     """
     z = widen(logits)
     labels, counted = counted_labels(labels, ignore)
@@ -192,6 +200,13 @@ def svm_definition(
         labels that are not integers, OptionError for an unknown reduction. Labels have to be from
         0 to v - 1: for others the loss is nan.
     Source: Weston and Watkins 1999; CS231n, lecture 3 and assignment 1.
+
+    Example:
+        >>> y, res = svm.fwd(jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]]), jnp.array([1, 1]))
+        >>> for bar in svm.bwd(res, 1.0): print(bar)
+        [[ 0.5 -1.   0.5]
+         [ 0.5 -1.   0.5]]
+        None
     """
     wide = widen(scores)
     gaps = wide - jnp.take_along_axis(wide, _index(labels, wide), axis=-1) + margin

@@ -52,6 +52,14 @@ def triplet_definition(
     Kinks: a margin that is met exactly has slope 0, and so has a distance of 0.
     Raises: ShapeError if the shapes differ, OptionError for an unknown reduction.
     Source: Schroff, Kalenichenko and Philbin 2015, "FaceNet", equation 3, with distances.
+
+    Example:
+        >>> anchor = jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]])
+        >>> positive = jnp.array([[0.5, -1.5, 0.3], [-2.0, 1.5, 0.8]])
+        >>> negative = jnp.array([[-2.0, 1.5, 0.8], [-0.2, 0.6, -1.0]])
+        >>> y, res = triplet.fwd(anchor, positive, negative)
+        >>> [jnp.shape(bar) for bar in triplet.bwd(res, 1.0)]
+        [(2, 3), (2, 3), (2, 3)]
     """
     distances = []
     for other in (positive, negative):
@@ -145,6 +153,15 @@ def info_nce_definition(
     Raises: ShapeError if the shapes differ, OptionError unless the temperature is above 0.
     Source: van den Oord 2018, "Contrastive predictive coding"; Radford et al. 2021, "Learning
         transferable visual models from natural language supervision", figure 3.
+
+    Example:
+        >>> x, y = jnp.array([[1.0, -0.5], [0.5, -1.5]]), jnp.array([[0.5, -1.5], [-2.0, 1.5]])
+        >>> z, res = info_nce.fwd(x, y, temperature=1.0)
+        >>> for bar in info_nce.bwd(res, 1.0): print(bar)
+        [[-0.41963357  0.5383994 ]
+         [ 1.0314093  -1.2725302 ]]
+        [[ 0.02294438 -0.565887  ]
+         [-0.04229943  0.5271768 ]]
     """
     scores, pairs = _scores(x, y, temperature), jnp.arange(x.shape[0])
     losses = [

@@ -57,6 +57,15 @@ def ctc_definition(
         OptionError for a blank that is no class. Labels that are no class give nan. Where there
         are too few times for the labels the loss is inf and the gradient nan.
     Source: Graves et al. 2006, "Connectionist temporal classification", equations 6 to 16.
+
+    Example:
+        >>> logits = jax.random.normal(jax.random.key(0), (4, 5, 4))
+        >>> labels = jnp.array([[1, 1], [3, 1], [1, 3], [3, -1]])
+        >>> logit_lengths = jnp.array([5, 2, 3, 4])
+        >>> label_lengths = jnp.array([2, 2, 0, 1])
+        >>> y, res = ctc.fwd(logits, labels, logit_lengths, label_lengths)
+        >>> [bar if bar is None else bar.shape for bar in ctc.bwd(res, 1.0)]
+        [(4, 5, 4), None, None, None]
     """
     z = widen(logits)
     states = _states(labels, logit_lengths, label_lengths, z.shape, blank)

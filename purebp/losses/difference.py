@@ -51,6 +51,16 @@ def mse_definition(
     Kinks: none.
     Raises: ShapeError if the shapes differ, OptionError for an unknown reduction.
     Source: Legendre 1805, least squares.
+
+    Example:
+        >>> y = jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]])
+        >>> target = jnp.array([[0.5, -1.5, 0.3], [-2.0, 1.5, 0.8]])
+        >>> z, res = mse.fwd(y, target)
+        >>> for bar in mse.bwd(res, 1.0): print(bar)
+        [[ 0.16666667  0.33333334  0.5666667 ]
+         [ 0.8333334  -1.         -0.16666667]]
+        [[-0.16666667 -0.33333334 -0.5666667 ]
+         [-0.8333334   1.          0.16666667]]
     """
     error = y - target
     return reduce_examples(widen(error) ** 2, reduction).astype(error.dtype)
@@ -99,6 +109,16 @@ def l1_loss_definition(
     Kinks: the slope at y = t is 0.
     Raises: ShapeError if the shapes differ, OptionError for an unknown reduction.
     Source: Laplace 1774, least absolute deviations.
+
+    Example:
+        >>> y = jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]])
+        >>> target = jnp.array([[0.5, -1.5, 0.3], [-2.0, 1.5, 0.8]])
+        >>> z, res = l1_loss.fwd(y, target)
+        >>> for bar in l1_loss.bwd(res, 1.0): print(bar)
+        [[ 0.16666667  0.16666667  0.16666667]
+         [ 0.16666667 -0.16666667 -0.16666667]]
+        [[-0.16666667 -0.16666667 -0.16666667]
+         [-0.16666667  0.16666667  0.16666667]]
     """
     error = y - target
     return reduce_examples(jnp.sign(error) * widen(error), reduction).astype(error.dtype)
@@ -144,6 +164,16 @@ def huber_definition(
     Kinks: none.
     Raises: ShapeError if the shapes differ, OptionError unless delta > 0.
     Source: Huber 1964, "Robust estimation of a location parameter".
+
+    Example:
+        >>> y = jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]])
+        >>> target = jnp.array([[0.5, -1.5, 0.3], [-2.0, 1.5, 0.8]])
+        >>> z, res = huber.fwd(y, target)
+        >>> for bar in huber.bwd(res, 1.0): print(bar)
+        [[ 0.08333334  0.16666667  0.16666667]
+         [ 0.16666667 -0.16666667 -0.08333334]]
+        [[-0.08333334 -0.16666667 -0.16666667]
+         [-0.16666667  0.16666667  0.08333334]]
     """
     error = y - target
     wide = widen(error)
@@ -191,6 +221,16 @@ def log_cosh_definition(
     Kinks: none.
     Raises: ShapeError if the shapes differ, OptionError for an unknown reduction.
     Source: derivative of the hyperbolic cosine.
+
+    Example:
+        >>> y = jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]])
+        >>> target = jnp.array([[0.5, -1.5, 0.3], [-2.0, 1.5, 0.8]])
+        >>> z, res = log_cosh.fwd(y, target)
+        >>> for bar in log_cosh.bwd(res, 1.0): print(bar)
+        [[ 0.07701953  0.12693237  0.15590152]
+         [ 0.16443573 -0.16584246 -0.07701953]]
+        [[-0.07701953 -0.12693237 -0.15590152]
+         [-0.16443573  0.16584246  0.07701953]]
     """
     error = y - target
     wide = widen(error)
@@ -253,6 +293,14 @@ def gaussian_nll_definition(
     Kinks: none for v > 0.
     Raises: ShapeError if the shapes differ, OptionError for an unknown reduction.
     Source: Nix and Weigend 1994, "Estimating the mean and variance of the target".
+
+    Example:
+        >>> mean = jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]])
+        >>> target = jnp.array([[0.5, -1.5, 0.3], [-2.0, 1.5, 0.8]])
+        >>> var = jnp.array([[0.8, 1.2, 0.5], [1.0, 2.0, 0.25]])
+        >>> y, res = gaussian_nll.fwd(mean, target, var)
+        >>> [jnp.shape(bar) for bar in gaussian_nll.bwd(res, 1.0)]
+        [(2, 3), (2, 3), (2, 3)]
     """
     error = widen(mean) - widen(target)
     losses = (jnp.log(widen(var)) + error * error / var) / 2

@@ -38,6 +38,14 @@ def fused_linear_cross_entropy_definition(
     Raises: ShapeError if the shapes do not fit or there are no classes, OptionError for another
         reduction or a chunk below 1. For a label that is no class loss and gradients are nan.
     Source: Hsu et al. 2024, "Liger Kernel", section 3.2; derived by hand.
+
+    Example:
+        >>> x = jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]])
+        >>> w = jax.random.normal(jax.random.key(1), (3, 5))
+        >>> labels = jnp.array([0, 0])
+        >>> y, res = fused_linear_cross_entropy.fwd(x, w, labels)
+        >>> [bar if bar is None else bar.shape for bar in fused_linear_cross_entropy.bwd(res, 1.0)]
+        [(2, 3), (3, 5), None]
     """
     logits = jnp.matmul(widen(x), widen(w))
     loss = softmax_cross_entropy.definition(logits, labels, reduction=reduction)

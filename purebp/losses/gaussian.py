@@ -32,6 +32,16 @@ def gaussian_kl_definition(
     Kinks: none.
     Raises: ShapeError if the shapes differ, OptionError for an unknown reduction.
     Source: Kingma and Welling 2013, "Auto-encoding variational Bayes", appendix B.
+
+    Example:
+        >>> mean = jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]])
+        >>> log_var = jnp.array([[0.5, -1.5, 0.3], [-2.0, 1.5, 0.8]])
+        >>> y, res = gaussian_kl.fwd(mean, log_var)
+        >>> for bar in gaussian_kl.bwd(res, 1.0): print(bar)
+        [[ 0.5  -0.25  1.  ]
+         [ 0.25 -0.75  0.15]]
+        [[ 0.1621803  -0.19421746  0.08746469]
+         [-0.21616618  0.87042224  0.30638522]]
     """
     m, v = widen(mean), widen(log_var)
     losses = jnp.sum(m * m + (jnp.expm1(v) - v), axis=-1) / 2

@@ -33,6 +33,16 @@ def dice_definition(
     Kinks: none for D > 0.
     Raises: ShapeError if the shapes differ, OptionError for a smooth below 0.
     Source: Milletari, Navab and Ahmadi 2016, "V-Net", section 3.
+
+    Example:
+        >>> p = jnp.array([[0.25, 0.55, 0.9], [0.65, 0.05, 0.8]])
+        >>> target = jnp.array([[0.65, 0.05, 0.8], [0.4, 0.7, 0.25]])
+        >>> y, res = dice.fwd(p, target)
+        >>> for bar in dice.bwd(res, 1.0): print(bar)
+        [[-0.07482993  0.06802722 -0.11054422]
+         [-0.03676843 -0.1146905   0.00219261]]
+        [[ 0.02040817 -0.05102041 -0.13435373]
+         [-0.10170349  0.05414067 -0.14066453]]
     """
     a, b = widen(p), widen(target)
     top = 2 * jnp.sum(a * b, axis=-1) + smooth

@@ -35,6 +35,16 @@ def half_squared_error_definition(
     Kinks: none.
     Raises: ShapeError if the shapes differ, OptionError for an unknown reduction.
     Source: the lecture notes on backpropagation, E = 1/2 (o - t)^2.
+
+    Example:
+        >>> y = jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]])
+        >>> target = jnp.array([[0.5, -1.5, 0.3], [-2.0, 1.5, 0.8]])
+        >>> z, res = half_squared_error.fwd(y, target)
+        >>> for bar in half_squared_error.bwd(res, 1.0): print(bar)
+        [[ 0.25  0.5   0.85]
+         [ 1.25 -1.5  -0.25]]
+        [[-0.25 -0.5  -0.85]
+         [-1.25  1.5   0.25]]
     """
     error = y - target
     losses = jnp.sum(widen(error) ** 2, axis=-1) / 2

@@ -26,6 +26,14 @@ def load_balance_definition(logits: Float[Array, "*batch e"], *, top: int = 2) -
     Raises: OptionError unless top is from 1 to e, DtypeError for integers. Without tokens the
         loss is nan.
     Source: Fedus et al. 2021, "Switch Transformers", equations 4 to 6; derived by hand.
+
+    Example:
+        >>> y, res = load_balance.fwd(jax.random.normal(jax.random.key(0), (4, 3)))
+        >>> print(*load_balance.bwd(res, 1.0))
+        [[-0.01688605  0.02818913 -0.0113031 ]
+         [-0.00606814  0.03697754 -0.03090938]
+         [ 0.00730469  0.05631682 -0.06362148]
+         [-0.00353373  0.00765953 -0.00412578]]
     """
     wide = widen(logits)
     shares, parts = jax.nn.softmax(wide), _parts(wide, top)

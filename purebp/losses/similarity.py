@@ -69,6 +69,11 @@ def cosine_similarity_definition(
     Kinks: a zero vector has cosine 0 and slope 0.
     Raises: ShapeError if the shapes differ, DtypeError for integers.
     Source: quotient rule.
+
+    Example:
+        >>> y, res = cosine_similarity.fwd(jnp.array([1.0, 2.0]), jnp.array([2.0, 1.0]))
+        >>> print(*cosine_similarity.bwd(res, 1.0))
+        [ 0.24       -0.11999999] [-0.11999999  0.24      ]
     """
     return _cosine(x, y).astype(jnp.result_type(x, y))
 
@@ -104,6 +109,11 @@ def cosine_distance_definition(
     Kinks: a zero vector has distance 1 and slope 0.
     Raises: ShapeError if the shapes differ, OptionError for an unknown reduction.
     Source: quotient rule.
+
+    Example:
+        >>> y, res = cosine_distance.fwd(jnp.array([1.0, 2.0]), jnp.array([2.0, 1.0]))
+        >>> print(*cosine_distance.bwd(res, 1.0))
+        [-0.24        0.11999999] [ 0.11999999 -0.24      ]
     """
     return reduce_examples(1 - _cosine(x, y), reduction).astype(jnp.result_type(x, y))
 

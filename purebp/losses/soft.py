@@ -34,6 +34,16 @@ def soft_cross_entropy_definition(
     Raises: ShapeError if the shapes differ or there are no classes, OptionError for an unknown
         reduction. A logit of -inf with the target 0 gives nan.
     Source: Hinton, Vinyals and Dean 2015, "Distilling the knowledge"; derived by hand.
+
+    Example:
+        >>> logits = jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]])
+        >>> targets = jnp.array([[0.5, -1.5, 0.3], [-2.0, 1.5, 0.8]])
+        >>> y, res = soft_cross_entropy.fwd(logits, targets)
+        >>> for bar in soft_cross_entropy.bwd(res, 1.0): print(bar)
+        [[-0.33880067  0.73018587 -0.3913852 ]
+         [ 1.076763   -0.73961127 -0.33715177]]
+        [[0.68576956 1.4357696  0.18576954]
+         [0.33495617 1.3349562  0.43495616]]
     """
     z = widen(logits)
     shifted = z - lax.stop_gradient(jnp.max(z, axis=-1, keepdims=True))

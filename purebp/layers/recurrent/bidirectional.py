@@ -41,6 +41,16 @@ def bidirectional_rnn_definition(
     Kinks: none.
     Raises: ShapeError if the shapes do not fit, DtypeError for integers.
     Source: Schuster and Paliwal 1997, "Bidirectional recurrent neural networks"; derived by hand.
+
+    Example:
+        >>> x = jax.random.normal(jax.random.key(0), (3, 3, 2))
+        >>> w_x = jnp.array([[[0.5], [-1.5]], [[0.3], [-2.0]]])
+        >>> w_h = jnp.array([[[-2.0]], [[1.5]]])
+        >>> b = jnp.array([[-0.2], [0.6]])
+        >>> lengths = jnp.array([3, 1, 0])
+        >>> y, res = bidirectional_rnn.fwd(x, w_x, w_h, b, lengths)
+        >>> [bar if bar is None else bar.shape for bar in bidirectional_rnn.bwd(res, y)]
+        [(3, 3, 2), (2, 2, 1), (2, 1, 1), (2, 1), None]
     """
     return _define(rnn, x, w_x, w_h, b, lengths)
 
@@ -64,6 +74,16 @@ def bidirectional_lstm_definition(
     Kinks: none.
     Raises: ShapeError if the shapes do not fit, DtypeError for integers.
     Source: Schuster and Paliwal 1997, "Bidirectional recurrent neural networks"; derived by hand.
+
+    Example:
+        >>> x = jax.random.normal(jax.random.key(0), (3, 3, 2))
+        >>> w_x = jax.random.normal(jax.random.key(1), (2, 2, 4))
+        >>> w_h = jnp.array([[[-2.0, 1.5, 0.8, -0.2]], [[0.6, -1.0, 1.0, -0.5]]])
+        >>> b = jnp.array([[-0.2, 0.6, -1.0, 1.0], [-0.5, 2.0, 0.5, -1.5]])
+        >>> lengths = jnp.array([3, 1, 0])
+        >>> y, res = bidirectional_lstm.fwd(x, w_x, w_h, b, lengths)
+        >>> [bar if bar is None else bar.shape for bar in bidirectional_lstm.bwd(res, y)]
+        [(3, 3, 2), (2, 2, 4), (2, 1, 4), (2, 4), None]
     """
     return _define(lstm, x, w_x, w_h, b, lengths)
 
@@ -90,6 +110,17 @@ def bidirectional_gru_definition(
     Kinks: none.
     Raises: ShapeError if the shapes do not fit, DtypeError for integers, OptionError.
     Source: Schuster and Paliwal 1997, "Bidirectional recurrent neural networks"; derived by hand.
+
+    Example:
+        >>> x = jax.random.normal(jax.random.key(0), (3, 3, 2))
+        >>> w_x = jax.random.normal(jax.random.key(1), (2, 2, 3))
+        >>> w_h = jnp.array([[[-2.0, 1.5, 0.8]], [[-0.2, 0.6, -1.0]]])
+        >>> b = jnp.array([[-0.2, 0.6, -1.0], [1.0, -0.5, 2.0]])
+        >>> b_hidden = jnp.array([[1.0], [-0.5]])
+        >>> lengths = jnp.array([3, 1, 0])
+        >>> y, res = bidirectional_gru.fwd(x, w_x, w_h, b, b_hidden, lengths)
+        >>> [bar if bar is None else bar.shape for bar in bidirectional_gru.bwd(res, y)]
+        [(3, 3, 2), (2, 2, 3), (2, 1, 3), (2, 3), (2, 1), None]
     """
     return _define(gru, x, w_x, w_h, b, b_hidden, lengths, reset=reset)
 

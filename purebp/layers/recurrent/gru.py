@@ -63,6 +63,15 @@ def gru_definition(
     Raises: ShapeError if the shapes do not fit, DtypeError for integers, OptionError. Lengths
         below 0 count as 0, lengths above t as t.
     Source: Cho et al. 2014, equations 5 to 8 ("before", with z for their 1 - z); cuDNN ("after").
+
+    Example:
+        >>> x, h0 = jax.random.normal(jax.random.key(0), (2, 5, 3)), jnp.zeros((2, 4))
+        >>> w_x = jax.random.normal(jax.random.key(1), (3, 12))
+        >>> w_h = jax.random.normal(jax.random.key(2), (4, 12))
+        >>> b, b_hidden = jnp.zeros(12), jnp.zeros(4)
+        >>> y, res = gru.fwd(x, h0, w_x, w_h, b, b_hidden)
+        >>> [bar if bar is None else bar.shape for bar in gru.bwd(res, y)]
+        [(2, 5, 3), (2, 4), (3, 12), (4, 12), (12,), (4,), None]
     """
     weights = [w_x, w_h, *given(b, b_hidden)]
     x, h0, *weights = promoted(x, h0, *weights)

@@ -55,6 +55,17 @@ def gru_step_definition(
     Kinks: none.
     Raises: ShapeError if the shapes do not fit, DtypeError for integers, OptionError.
     Source: Cho et al. 2014, equations 5 to 8 ("before", with z for their 1 - z); cuDNN ("after").
+
+    Example:
+        >>> x = jnp.array([[1.0, -0.5], [2.0, 0.5]])
+        >>> h = jnp.array([[0.5, -1.5], [0.3, -2.0]])
+        >>> w_x = jax.random.normal(jax.random.key(2), (2, 6))
+        >>> w_h = jax.random.normal(jax.random.key(3), (2, 6))
+        >>> b = jnp.array([1.0, -0.5, 2.0, 0.5, -1.5, 0.3])
+        >>> b_hidden = jnp.array([0.5, -1.5])
+        >>> y, res = gru_step.fwd(x, h, w_x, w_h, b, b_hidden)
+        >>> [jnp.shape(bar) for bar in gru_step.bwd(res, jnp.ones_like(y))]
+        [(2, 2), (2, 2), (2, 6), (2, 6), (6,), (2,)]
     """
     units = h.shape[-1]
     w_gates, w_n = w_h[:, : 2 * units], w_h[:, 2 * units :]

@@ -56,6 +56,17 @@ def lstm_step_definition(
     Kinks: none.
     Raises: ShapeError if the shapes do not fit, DtypeError for integers.
     Source: Hochreiter and Schmidhuber 1997; CS231n, assignment 3, lstm_step_forward.
+
+    Example:
+        >>> x = jnp.array([[1.0, -0.5], [2.0, 0.5]])
+        >>> h = jnp.array([[0.5, -1.5], [0.3, -2.0]])
+        >>> c = jnp.array([[-2.0, 1.5], [0.8, -0.2]])
+        >>> w_x = jax.random.normal(jax.random.key(3), (2, 8))
+        >>> w_h = jax.random.normal(jax.random.key(4), (2, 8))
+        >>> b = jnp.array([0.5, -1.5, 0.3, -2.0, 1.5, 0.8, -0.2, 0.6])
+        >>> y, res = lstm_step.fwd(x, h, c, w_x, w_h, b)
+        >>> [jnp.shape(bar) for bar in lstm_step.bwd(res, y)]
+        [(2, 2), (2, 2), (2, 2), (2, 8), (2, 8), (8,)]
     """
     units = h.shape[-1]
     z = x @ w_x + h @ w_h + b
@@ -177,6 +188,15 @@ def lstm_definition(
     Raises: ShapeError if the shapes do not fit, DtypeError for integers, OptionError. Lengths
         below 0 count as 0, lengths above t as t.
     Source: Hochreiter and Schmidhuber 1997; CS231n, assignment 3, lstm_forward.
+
+    Example:
+        >>> x = jax.random.normal(jax.random.key(0), (2, 5, 3))
+        >>> h0, c0, b = jnp.zeros((2, 4)), jnp.zeros((2, 4)), jnp.zeros(16)
+        >>> w_x = jax.random.normal(jax.random.key(1), (3, 16))
+        >>> w_h = jax.random.normal(jax.random.key(2), (4, 16))
+        >>> y, res = lstm.fwd(x, h0, c0, w_x, w_h, b)
+        >>> [bar if bar is None else bar.shape for bar in lstm.bwd(res, y)]
+        [(2, 5, 3), (2, 4), (2, 4), (3, 16), (4, 16), (16,), None]
     """
     x, h0, c0, *weights = promoted(x, h0, c0, w_x, w_h, b)
     y, h, c = define_sequence(lstm_step_definition, x, (h0, c0), weights, lengths, reverse)

@@ -44,6 +44,16 @@ def rnn_step_definition(
     Kinks: none.
     Raises: ShapeError if the shapes do not fit, DtypeError for integers.
     Source: CS231n, lecture 10 and assignment 3, rnn_step_forward.
+
+    Example:
+        >>> x = jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]])
+        >>> h = jnp.array([[0.5, -1.5], [0.3, -2.0]])
+        >>> w_x = jnp.array([[-2.0, 1.5], [0.8, -0.2], [0.6, -1.0]])
+        >>> w_h = jnp.array([[-0.2, 0.6], [-1.0, 1.0]])
+        >>> b = jnp.array([1.0, -0.5])
+        >>> y, res = rnn_step.fwd(x, h, w_x, w_h, b)
+        >>> [jnp.shape(bar) for bar in rnn_step.bwd(res, y)]
+        [(2, 3), (2, 2), (3, 2), (2, 2), (2,)]
     """
     return tanh.definition(x @ w_x + h @ w_h + b)
 
@@ -122,6 +132,15 @@ def rnn_definition(
     Raises: ShapeError if the shapes do not fit, DtypeError for integers, OptionError. Lengths
         below 0 count as 0, lengths above t as t.
     Source: CS231n, assignment 3, rnn_forward.
+
+    Example:
+        >>> x = jax.random.normal(jax.random.key(0), (2, 5, 3))
+        >>> h0, b = jnp.zeros((2, 4)), jnp.zeros(4)
+        >>> w_x = jax.random.normal(jax.random.key(1), (3, 4))
+        >>> w_h = jax.random.normal(jax.random.key(2), (4, 4))
+        >>> y, res = rnn.fwd(x, h0, w_x, w_h, b)
+        >>> [bar if bar is None else bar.shape for bar in rnn.bwd(res, y)]
+        [(2, 5, 3), (2, 4), (3, 4), (4, 4), (4,), None]
     """
     x, h0, w_x, w_h, b = promoted(x, h0, w_x, w_h, b)
     y, final = define_sequence(_step, x, (h0,), (w_x, w_h, b), lengths, reverse)
