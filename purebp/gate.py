@@ -28,6 +28,12 @@ class Gate(Op):
     where the output is a tuple, so is the cotangent that comes in. Broadcasting is undone here,
     once, for every gate. `forward` is how the output is computed where that is not by the
     definition. `primitive` is the name of the lax primitive whose rule this is, if it is one.
+
+    Example:
+        >>> cube = Gate(lambda x: x**3, lambda y_bar, x: 3 * x**2 * y_bar, name="cube")
+        >>> y, res = cube.fwd(jnp.float32(2.0))
+        >>> print(*cube.bwd(res, 1.0))
+        12.0
     """
 
     primitive: str | None

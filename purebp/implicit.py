@@ -56,6 +56,13 @@ def fixed_point(f: Pair, *, tolerance: float = 1e-6, limit: int = 100, name: str
         `converged` is False, and where either way has not converged, params_bar is nan. Second
         derivatives raise in JAX: its loops of unknown length have none.
     Source: Bai, Kolter and Koltun 2019, "Deep equilibrium models", theorem 1.
+
+    Example:
+        >>> cosine = (lambda x: (jnp.cos(x), x), lambda x, y_bar: (-jnp.sin(x) * y_bar,))
+        >>> solve = fixed_point(cosine)
+        >>> (x, aux), res = solve.fwd((), jnp.float32(1.0))
+        >>> print(x)
+        0.73908484
     """
     op = _as_op("fixed_point", f)
     name = name or f"fixed_point({op.name})"
@@ -189,6 +196,15 @@ def ode(
         the steps.
     Source: Kutta 1901; the discrete adjoint derived by hand (Chen et al. 2018, "Neural ordinary
         differential equations", solve the continuous one, whose gradient is not exact).
+
+    Example:
+        >>> decay = (
+        ...     lambda x, t, rate: (-rate * x, (x, rate)),
+        ...     lambda res, y_bar: (-res[1] * y_bar, None, -res[0] * y_bar),
+        ... )
+        >>> y, res = ode(decay).fwd(jnp.float32(1.0), (jnp.float32(2.0),))
+        >>> print(y)
+        0.13533589
     """
     op = _as_op("ode", f)
     name = name or f"ode({op.name})"

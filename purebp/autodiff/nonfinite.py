@@ -78,6 +78,11 @@ class NonFinite(NamedTuple):
     """The first value and the first cotangent that are not finite; `None` where all are.
 
     `arguments`: which of the arrays handed in are not finite themselves, by their place.
+
+    Example:
+        >>> found = find_nonfinite(lambda x: jnp.sum(jnp.log(x)), jnp.array([1.0, 0.0]))
+        >>> found.value.primitive
+        'log'
     """
 
     value: Birth | None

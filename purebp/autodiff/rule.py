@@ -21,6 +21,16 @@ class Step(NamedTuple):
     `wanted`: of which operands the cotangent is; `arriving`: at which outputs one may come in;
     `rules`: the table, for the equations of a program inside; `repeated`: whether that program is
     called elsewhere too.
+
+    Example:
+        >>> import purebp
+        >>> def told(step, args):
+        ...     print(step.equation.primitive.name, step.wanted)
+        ...     return [jnp.sin(args[0])], args
+        >>> rule = Rule(told, lambda step, saved, bars: [bars[0] * jnp.cos(saved[0])])
+        >>> float(purebp.grad(lambda x: jnp.sin(x), rules={"sin": rule})(0.0))
+        sin (True,)
+        1.0
     """
 
     equation: Any
@@ -35,6 +45,15 @@ class Rule(NamedTuple):
 
     `bars` has the cotangent of each output, `None` where it is 0; what comes back has one for each
     operand, `None` where it is 0 or not wanted.
+
+    Example:
+        >>> import purebp
+        >>> clipped = Rule(
+        ...     lambda step, args: ([jnp.sin(args[0])], args),
+        ...     lambda step, saved, bars: [jnp.clip(bars[0] * jnp.cos(saved[0]), -0.1, 0.1)],
+        ... )
+        >>> float(purebp.grad(lambda x: jnp.sin(x), rules={"sin": clipped})(0.0))
+        0.10000000149011612
     """
 
     forward: Callable[[Step, Values], tuple[list[Any], Any]]

@@ -34,6 +34,12 @@ class Graph:
         inputs: the arrays of the arguments, named after the function's parameters.
         outputs: what the function returned.
         value: the same, in the function's own tree.
+
+    Example:
+        >>> import purebp
+        >>> g = purebp.trace(lambda x, y, z: (x + y) * z, -2.0, 5.0, -4.0).backward()
+        >>> [float(g[name].cotangent) for name in ("x", "y", "z")]
+        [-4.0, -4.0, 3.0]
     """
 
     def __init__(

@@ -51,6 +51,12 @@ class Node:
         line: where the user's code has it: file, line, column, function.
         boxes: the calls and functions that it is in, the outermost first.
         varies: whether it depends on an argument.
+
+    Example:
+        >>> import purebp
+        >>> g = purebp.trace(lambda x: jnp.sin(x) * 2.0, 0.0).backward()
+        >>> [(node.name, node.kind) for node in g.nodes]
+        [('sin', 'gate'), ('mul', 'gate')]
     """
 
     name: str

@@ -45,6 +45,12 @@ class Summary(NamedTuple):
     """What is noteworthy about a run; prints as a table.
 
     `value` and `cotangent` say where the first nan or infinity is born; `None` if none is.
+
+    Example:
+        >>> import purebp
+        >>> g = purebp.trace(lambda x: jnp.log(x).sum(), jnp.array([1.0, 0.0])).backward()
+        >>> g.summary().value.primitive
+        'log'
     """
 
     rows: tuple[Row, ...]

@@ -146,6 +146,11 @@ def power_iteration(w: Array, left: Array, right: Array, *, iterations: int = 1)
 
     In training one step for each step of the weights, from what the last one gave; at first from
     random vectors. Nothing is differentiated.
+
+    Example:
+        >>> w = jnp.array([[3.0, 0.0], [0.0, 1.0]])
+        >>> print(*power_iteration(w, jnp.array([0.6, 0.8]), jnp.array([0.6, 0.8])))
+        [0.98920345 0.14654867] [0.91381156 0.40613848]
     """
     if isinstance(iterations, bool) or not isinstance(iterations, int) or iterations < 0:
         raise OptionError(

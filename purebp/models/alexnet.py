@@ -59,6 +59,11 @@ def alexnet(
         without a key; OptionError.
     Source: Krizhevsky, Sutskever and Hinton 2012, "ImageNet classification with deep convolutional
         neural networks", section 3.
+
+    Example:
+        >>> model = alexnet((3, 227, 227), 1000)
+        >>> [layer.name for layer in model.layers][:4]
+        ['conv1', 'relu1', 'response1', 'pool1']
     """
     name = "alexnet"
     c, h, w = check_image(name, shape, 3 if small else 67)

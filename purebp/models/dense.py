@@ -23,6 +23,13 @@ def linear_classifier(features: int, classes: int, *, init: Init = "small") -> M
     Kinks: none.
     Raises: ShapeError for an x of other features; ArgumentError for other params.
     Source: CS231n, lectures 2 and 4.
+
+    Example:
+        >>> model = linear_classifier(4, 3)
+        >>> params = model.init(jax.random.key(0))
+        >>> y, state = model(params, jnp.ones((2, 4)))
+        >>> y.shape
+        (2, 3)
     """
     check_sizes("linear_classifier", features=features, classes=classes)
     layers = [affine_layer("affine1", features, classes, init)]
@@ -39,6 +46,13 @@ def two_layer_net(features: int, hidden: int, classes: int, *, init: Init = "he"
     Kinks: h = 0 has the slope of relu.
     Raises: ShapeError for an x of other features; ArgumentError for other params.
     Source: CS231n, lecture 4.
+
+    Example:
+        >>> model = two_layer_net(4, 8, 3)
+        >>> params = model.init(jax.random.key(0))
+        >>> y, state = model(params, jnp.ones((2, 4)))
+        >>> y.shape
+        (2, 3)
     """
     check_sizes("two_layer_net", features=features, hidden=hidden, classes=classes)
     layers = [
@@ -69,6 +83,13 @@ def n_layer_net(
     Raises: ShapeError for an x of other features; ArgumentError for other params, for evaluation
         of batch norm without a state, for training of dropout without a key; OptionError.
     Source: CS231n, lectures 4 to 7 and assignment 2.
+
+    Example:
+        >>> model = n_layer_net(4, (8, 8), 3, norm="layer")
+        >>> params = model.init(jax.random.key(0))
+        >>> y, state = model(params, jnp.ones((2, 4)))
+        >>> y.shape
+        (2, 3)
     """
     name = "n_layer_net"
     check_sizes(name, features=features, hidden=tuple(hidden), classes=classes)

@@ -36,6 +36,13 @@ def moe(
         them; ArgumentError for other params; OptionError unless width is a multiple of twice the
         heads, heads of `shared`, and `top` from 1 to `experts`.
     Source: Jiang et al. 2024, "Mixtral of experts".
+
+    Example:
+        >>> model = moe(32, 8, width=8, heads=2, depth=1, hidden=8, experts=4)
+        >>> params = model.init(jax.random.key(0))
+        >>> y, state = model(params, jnp.zeros((2, 8), int))
+        >>> y.shape
+        (2, 8, 32)
     """
     name = "moe"
     sizes = {"heads": heads, "shared": shared, "hidden": hidden, "experts": experts, "top": top}

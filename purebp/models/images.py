@@ -37,6 +37,13 @@ def conv_net(
     Raises: ShapeError for an x of another shape; ArgumentError for other params; OptionError if
         the image is too small for that many pools.
     Source: the notes' conv-relu-pool net; CS231n, lecture 5.
+
+    Example:
+        >>> model = conv_net((1, 8, 8), 10, filters=(4,))
+        >>> params = model.init(jax.random.key(0))
+        >>> y, state = model(params, jnp.ones((2, 1, 8, 8)))
+        >>> y.shape
+        (2, 10)
     """
     name = "conv_net"
     filters = tuple(filters)
@@ -80,6 +87,13 @@ def lenet5(
     Raises: ShapeError for an x of another shape; ArgumentError for other params; OptionError.
     Source: LeCun, Bottou, Bengio, Haffner 1998, "Gradient-based learning applied to document
         recognition", section II.B.
+
+    Example:
+        >>> model = lenet5((1, 32, 32), 10)
+        >>> params = model.init(jax.random.key(0))
+        >>> y, state = model(params, jnp.ones((2, 1, 32, 32)))
+        >>> y.shape
+        (2, 10)
     """
     name = "lenet5"
     c, h, w = check_image(name, shape, 4)

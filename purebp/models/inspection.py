@@ -16,7 +16,15 @@ from purebp.signature import as_array
 def layer_outputs(
     model: Model, params: Any, x: Any, state: Any = None, key: Any = None, *, train: bool = False
 ) -> dict[str, Array]:
-    """The output of every layer, by name, in the order in which they run."""
+    """The output of every layer, by name, in the order in which they run.
+
+    Example:
+        >>> from purebp.models import two_layer_net
+        >>> model = two_layer_net(4, 8, 3)
+        >>> params, x = model.init(jax.random.key(0)), jnp.ones((2, 4))
+        >>> {name: y.shape for name, y in layer_outputs(model, params, x).items()}
+        {'affine1': (2, 8), 'relu1': (2, 8), 'affine2': (2, 3)}
+    """
     y = as_array(model.name, "x", x)
     model.check_arguments(params, y, state, key, train)
     net = Layers(model.name, model.layers)
@@ -48,6 +56,13 @@ def dead_relus(model: Model, params: Any, x: Any, state: Any = None) -> dict[str
 
     A unit is a feature; after a convolution it is a whole filter. No gradient flows through a
     dead unit: nothing that these examples ask for will wake it up.
+
+    Example:
+        >>> from purebp.models import two_layer_net
+        >>> model = two_layer_net(4, 8, 3)
+        >>> params, x = model.init(jax.random.key(0)), jnp.ones((2, 4))
+        >>> {name: float(share) for name, share in dead_relus(model, params, x).items()}
+        {'relu1': 0.375}
     """
     return dead_shares(model, layer_outputs(model, params, x, state))
 
@@ -67,7 +82,15 @@ def _dead_share(y: Array) -> Array:
 
 
 def gradient_norms(model: Model, params_bar: Tree) -> dict[str, Array]:
-    """The 2-norm of the gradient of each layer that learns, in the order in which they run."""
+    """The 2-norm of the gradient of each layer that learns, in the order in which they run.
+
+    Example:
+        >>> from purebp.models import two_layer_net
+        >>> model = two_layer_net(4, 8, 3)
+        >>> params, x = model.init(jax.random.key(0)), jnp.ones((2, 4))
+        >>> list(gradient_norms(model, params))
+        ['affine1', 'affine2']
+    """
     return {layer.name: _norm(params_bar[layer.name]) for layer in model.layers if layer.params}
 
 

@@ -17,7 +17,12 @@ MOMENTUM = 0.9
 
 
 class Weight(NamedTuple):
-    """An array of a layer, before any values: `centre` plus normal numbers times `spread`."""
+    """An array of a layer, before any values: `centre` plus normal numbers times `spread`.
+
+    Example:
+        >>> Weight((3, 2), spread=0.1)
+        Weight(shape=(3, 2), spread=0.1, centre=0.0)
+    """
 
     shape: tuple[int, ...]
     spread: float = 0.0
@@ -49,6 +54,12 @@ class Layer(NamedTuple):
         state: running averages of what the op gives as aux in training, by name.
         evaluation: the op in evaluation, where it is another one.
         shares: arguments that are params of another layer: (its name, the param's name).
+
+    Example:
+        >>> from purebp.layers import affine
+        >>> params = {"w": Weight((3, 2), spread=0.1), "b": Weight((2,))}
+        >>> Layer("affine", affine, params).params["w"].shape
+        (3, 2)
     """
 
     name: str

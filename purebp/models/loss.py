@@ -21,7 +21,18 @@ Path = tuple[str, str]
 
 
 class LossAux(NamedTuple):
-    """What a loss gives besides its value: the new running statistics and the scores."""
+    """What a loss gives besides its value: the new running statistics and the scores.
+
+    Example:
+        >>> from purebp.losses import softmax_cross_entropy
+        >>> from purebp.models import linear_classifier
+        >>> model = linear_classifier(4, 3)
+        >>> op = with_loss(model, softmax_cross_entropy)
+        >>> params, x = model.init(jax.random.key(0)), jnp.ones((2, 4))
+        >>> loss, aux = op(params, x, jnp.array([0, 2]))
+        >>> aux.scores.shape
+        (2, 3)
+    """
 
     state: Any
     scores: Any
@@ -44,6 +55,17 @@ def with_loss(model: Model, loss: Op, *, regularizer: Op | None = None, name: st
     fwd: (params, x, targets, state=None, key=None, *, train=False)
         -> ((loss, LossAux(state, scores)), res)
     bwd: (res, loss_bar) -> (params_bar, x_bar, targets_bar, None, None)
+
+    Example:
+        >>> from purebp.losses import softmax_cross_entropy
+        >>> from purebp.models import linear_classifier
+        >>> model = linear_classifier(4, 3)
+        >>> op = with_loss(model, softmax_cross_entropy)
+        >>> params, x = model.init(jax.random.key(0)), jnp.ones((2, 4))
+        >>> (loss, aux), res = op.fwd(params, x, jnp.array([0, 2]))
+        >>> params_bar = op.bwd(res, 1.0)[0]
+        >>> jax.tree.map(jnp.shape, params_bar)
+        {'affine1': {'b': (3,), 'w': (4, 3)}}
     """
     if not isinstance(model, Model):
         raise ArgumentError(

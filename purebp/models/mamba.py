@@ -135,7 +135,13 @@ scan_block = residual("mamba", (rms_norm, mixer), (("gamma",), WEIGHTS))
 
 
 class MambaModel(Model):
-    """A Mamba. Its first a and steps are not random: see `init`."""
+    """A Mamba. Its first a and steps are not random: see `init`.
+
+    Example:
+        >>> model = mamba(32, 8, width=4, depth=1)
+        >>> isinstance(model, MambaModel)
+        True
+    """
 
     def init(self, key: Array, *, dtype: Any = jnp.float32) -> Tree:
         """The first params; a = -1, ..., -s, and steps from 0.001 to 0.1 over the features."""
@@ -175,6 +181,13 @@ def mamba(
     Raises: DtypeError for tokens that are not integers; ShapeError for more than `context` of
         them; ArgumentError for other params; OptionError for sizes below 1.
     Source: Gu and Dao 2023, "Mamba: linear-time sequence modeling with selective state spaces".
+
+    Example:
+        >>> model = mamba(32, 8, width=4, depth=1)
+        >>> params = model.init(jax.random.key(0))
+        >>> y, state = model(params, jnp.zeros((2, 8), int))
+        >>> y.shape
+        (2, 8, 32)
     """
     name = "mamba"
     sizes = {"width": width, "depth": depth, "expansion": expansion, "states": states}

@@ -37,6 +37,15 @@ class Model(Op):
     folds its place in the list of layers into `key`.
 
     `tokens`: x is (n, t), integers, with t up to `input_shape[0]`; then x_bar is None.
+
+    Example:
+        >>> from purebp.models import two_layer_net
+        >>> model = two_layer_net(4, 8, 3)
+        >>> params = model.init(jax.random.key(0))
+        >>> (y, state), res = model.fwd(params, jnp.ones((2, 4)))
+        >>> params_bar, x_bar, *_ = model.bwd(res, jnp.ones_like(y))
+        >>> y.shape, x_bar.shape
+        ((2, 3), (2, 4))
     """
 
     parts: tuple[Part, ...]

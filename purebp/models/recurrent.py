@@ -29,6 +29,10 @@ class RecurrentModel(Model):
     `fwd(params, tokens, state=None, key=None, *, train=False) -> ((logits, new_state), res)`,
     tokens (n, t) and logits (n, t, v); `state["lstm1"]` holds h and c, (n, hidden) each, and None
     is the same as zeros. `bwd(res, logits_bar) -> (params_bar, None, None, None)`.
+
+    Example:
+        >>> isinstance(char_lstm(32, 4, 8), RecurrentModel)
+        True
     """
 
     hidden: int
@@ -144,6 +148,13 @@ def char_lstm(
         of other layers.
     Source: Karpathy 2015, "The unreasonable effectiveness of recurrent neural networks"; CS231n,
         lecture 10.
+
+    Example:
+        >>> model = char_lstm(32, width=4, hidden=8)
+        >>> params = model.init(jax.random.key(0))
+        >>> y, state = model(params, jnp.zeros((2, 5), int))
+        >>> y.shape
+        (2, 5, 32)
     """
     check_sizes("char_lstm", vocabulary=vocabulary, width=width, hidden=hidden, depth=depth)
     return RecurrentModel(vocabulary, width, hidden, depth)

@@ -14,6 +14,12 @@ class Residual(NamedTuple):
 
     Its layers are among the model's like all others, those of `main` first: their params,
     statistics and gradients go by their own names.
+
+    Example:
+        >>> from purebp.models import resnet
+        >>> model = resnet((3, 16, 16), 10, filters=(4,), blocks=1, large=False)
+        >>> [part.name for part in model.parts if isinstance(part, Residual)]
+        ['block1_1']
     """
 
     name: str

@@ -43,6 +43,13 @@ def resnet(
         without a state; OptionError.
     Source: He, Zhang, Ren and Sun 2015, "Deep residual learning for image recognition", section
         3.3 and table 1 (option B).
+
+    Example:
+        >>> model = resnet((3, 16, 16), 10, filters=(4, 8), blocks=1, large=False)
+        >>> params, state = model.init(jax.random.key(0)), model.init_state()
+        >>> y, state = model(params, jnp.ones((2, 3, 16, 16)), state)
+        >>> y.shape
+        (2, 10)
     """
     name = "resnet"
     filters = tuple(filters)

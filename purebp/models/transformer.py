@@ -144,6 +144,13 @@ def gpt(
     Raises: DtypeError for tokens that are not integers; ShapeError for more than `context` of
         them; ArgumentError for other params; OptionError unless width is a multiple of heads.
     Source: Radford et al. 2019, "Language models are unsupervised multitask learners"; llm.c.
+
+    Example:
+        >>> model = gpt(32, 8, width=8, heads=2, depth=1)
+        >>> params = model.init(jax.random.key(0))
+        >>> y, state = model(params, jnp.zeros((2, 8), int))
+        >>> y.shape
+        (2, 8, 32)
     """
     name = "gpt"
     sizes = {"width": width, "heads": heads, "depth": depth, "expansion": expansion}
@@ -212,6 +219,13 @@ def llama(
         them; ArgumentError for other params; OptionError unless width is a multiple of twice the
         heads, and heads of `shared`.
     Source: Touvron et al. 2023, "LLaMA", section 2.2; Ainslie et al. 2023, "GQA".
+
+    Example:
+        >>> model = llama(32, 8, width=8, heads=2, depth=1, hidden=8)
+        >>> params = model.init(jax.random.key(0))
+        >>> y, state = model(params, jnp.zeros((2, 8), int))
+        >>> y.shape
+        (2, 8, 32)
     """
     name = "llama"
     sizes = {"width": width, "heads": heads, "shared": shared, "depth": depth, "hidden": hidden}

@@ -29,7 +29,15 @@ divergence = gaussian_kl.with_options(reduction="sum")
 
 
 class VaeAux(NamedTuple):
-    """The two terms of the loss, means over the examples; and the decoder's logits or means."""
+    """The two terms of the loss, means over the examples; and the decoder's logits or means.
+
+    Example:
+        >>> model = vae(6, hidden=4, latent=2)
+        >>> params = model.init(jax.random.key(0))
+        >>> loss, aux = model(params, jnp.full((3, 6), 0.5), key=jax.random.key(1))
+        >>> aux.y.shape
+        (3, 6)
+    """
 
     reconstruction: Array
     divergence: Array
@@ -42,6 +50,11 @@ class Vae(Model):
     `fwd(params, x, state=None, key=None, *, train=False) -> ((loss, VaeAux), res)`, and
     `bwd(res, loss_bar) -> (params_bar, x_bar, None, None)`. The key is needed; there is no state,
     and training and evaluation are the same.
+
+    Example:
+        >>> model = vae(6, hidden=4, latent=2)
+        >>> isinstance(model, Vae)
+        True
     """
 
     latent: int
@@ -182,6 +195,14 @@ def vae(
     Raises: ShapeError for an x of another shape; ArgumentError for other params or no key;
         OptionError for an unknown kind of pixels, for var or beta not above 0.
     Source: Kingma and Welling 2013, "Auto-encoding variational Bayes"; beta: Higgins et al. 2017.
+
+    Example:
+        >>> model = vae(6, hidden=4, latent=2)
+        >>> params, x = model.init(jax.random.key(0)), jnp.full((3, 6), 0.5)
+        >>> (loss, aux), res = model.fwd(params, x, key=jax.random.key(1))
+        >>> params_bar = model.bwd(res, 1.0)[0]
+        >>> jax.tree.map(jnp.shape, params_bar) == jax.tree.map(jnp.shape, params)
+        True
     """
     check_sizes("vae", features=features, hidden=hidden, latent=latent)
     if pixels not in ("bernoulli", "gaussian"):

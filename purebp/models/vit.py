@@ -101,6 +101,13 @@ def vit(
         unless patch divides the image and heads the width, for an unknown summary.
     Source: Dosovitskiy et al. 2020, "An image is worth 16x16 words", section 3.1; the mean: Beyer,
         Zhai and Kolesnikov 2022, "Better plain ViT baselines".
+
+    Example:
+        >>> model = vit((1, 8, 8), 10, patch=4, width=8, heads=2, depth=1)
+        >>> params = model.init(jax.random.key(0))
+        >>> y, state = model(params, jnp.ones((2, 1, 8, 8)))
+        >>> y.shape
+        (2, 10)
     """
     name = "vit"
     c, h, w = check_image(name, shape, 1)

@@ -26,6 +26,10 @@ class Elbo(NamedTuple):
     `elbo` is -(reconstruction + divergence), a lower bound of ln p(x): the mean over the epoch's
     examples, each with the weights that its batch met. `held_out` is that of the held-out
     examples with the weights after the epoch.
+
+    Example:
+        >>> Elbo(1, -90.0, 80.0, 10.0, -92.0, 2.0).elbo
+        -90.0
     """
 
     epoch: int
@@ -37,7 +41,12 @@ class Elbo(NamedTuple):
 
 
 class TrainedVae(NamedTuple):
-    """The weights, and one Elbo for each epoch."""
+    """The weights, and one Elbo for each epoch.
+
+    Example:
+        >>> TrainedVae(params={}, history=()).history
+        ()
+    """
 
     params: Any
     history: tuple[Elbo, ...]
@@ -72,6 +81,16 @@ def train_vae(
     Raises:
         OptionError: for a batch that the examples do not fill.
         DivergenceError: the loss is not finite.
+
+    Example:
+        >>> import optax
+        >>> from purebp.models import vae
+        >>> model, x = vae(4, hidden=8, latent=2), jnp.full((32, 4), 0.5)
+        >>> trained = train_vae(
+        ...     model, x, x, optimizer=optax.adam(0.01), key=jax.random.key(0), epochs=2
+        ... )
+        >>> len(trained.history)
+        2
     """
     size = check_batch(batch, len(x_train))
     x, held_out = jnp.asarray(x_train), jnp.asarray(x_test)

@@ -48,7 +48,14 @@ class Run(NamedTuple):
 
 
 def add_train_command(subparsers: Any) -> argparse.ArgumentParser:
-    """Add `train` to a parser's sub-commands; `args.run(args)` returns the exit status."""
+    """Add `train` to a parser's sub-commands; `args.run(args)` returns the exit status.
+
+    Example:
+        >>> parser = argparse.ArgumentParser()
+        >>> command = add_train_command(parser.add_subparsers())
+        >>> parser.parse_args(["train", "digits", "--epochs", "3"]).epochs
+        '3'
+    """
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "train",
         help="train a network on real digits or text with hand-written gradients",

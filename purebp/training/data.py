@@ -14,7 +14,14 @@ Batch = int | Literal["full"]
 
 
 class Data(NamedTuple):
-    """Examples to learn from and examples to test on; y holds integer labels."""
+    """Examples to learn from and examples to test on; y holds integer labels.
+
+    Example:
+        >>> x, y = jax.random.normal(jax.random.key(0), (64, 4)), jnp.arange(64) % 3
+        >>> data = Data(x, y, x, y)
+        >>> data.x_train.shape
+        (64, 4)
+    """
 
     x_train: Any
     y_train: Any
@@ -23,7 +30,13 @@ class Data(NamedTuple):
 
 
 def mini_batches(key: Array, examples: int, size: int) -> tuple[Array, Array]:
-    """One permutation of the examples, cut into rows of `size`, and what is left over."""
+    """One permutation of the examples, cut into rows of `size`, and what is left over.
+
+    Example:
+        >>> batches, rest = mini_batches(jax.random.key(0), 10, 4)
+        >>> batches.shape, rest.shape
+        ((2, 4), (2,))
+    """
     order = jax.random.permutation(key, examples)
     whole = examples - examples % size
     return order[:whole].reshape(-1, size), order[whole:]

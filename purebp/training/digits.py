@@ -19,6 +19,10 @@ def load_digits(*, flat: bool = False) -> Data:
 
     Raises:
         MissingPackageError: scikit-learn is not installed.
+
+    Example:
+        >>> load_digits(flat=True).x_train.shape
+        (1347, 64)
     """
     datasets = load("sklearn.datasets", needed_by="training on digits", extra="examples")
     selection = load("sklearn.model_selection", needed_by="training on digits", extra="examples")

@@ -26,6 +26,10 @@ class Pass(NamedTuple):
 
     `loss` is the mean over the pass, each window with the weights that it met; `held_out` that
     of the held-out text with the weights after the pass. `seconds` since the start.
+
+    Example:
+        >>> Pass(1, 2.5, 2.6, 30.0).held_out
+        2.6
     """
 
     number: int
@@ -35,7 +39,12 @@ class Pass(NamedTuple):
 
 
 class TrainedText(NamedTuple):
-    """The weights, and one Pass for each pass over the text."""
+    """The weights, and one Pass for each pass over the text.
+
+    Example:
+        >>> TrainedText(params={}, history=()).history
+        ()
+    """
 
     params: Any
     history: tuple[Pass, ...]
@@ -72,6 +81,17 @@ def train_text(
 
     Raises:
         ShapeError: the text is too short. DivergenceError: the loss is not finite.
+
+    Example:
+        >>> import optax
+        >>> from purebp.models import char_lstm
+        >>> tokens = np.arange(600, dtype=np.uint8) % 7
+        >>> model, text, adam = char_lstm(256, 4, 8), Text(tokens, tokens), optax.adam(0.01)
+        >>> trained = train_text(
+        ...     model, text, optimizer=adam, key=jax.random.key(0), rows=2, steps=16, passes=1
+        ... )
+        >>> len(trained.history)
+        1
     """
     loss_op = with_loss(model, softmax_cross_entropy)
     x, y = streams(text.train, rows, steps)
@@ -107,7 +127,15 @@ def train_text(
 def text_loss(
     model: Model, params: Any, tokens: np.ndarray, *, rows: int = HELD_OUT_ROWS, steps: int = 128
 ) -> float:
-    """The mean loss of a text in nats a byte, read in evaluation with the state carried on."""
+    """The mean loss of a text in nats a byte, read in evaluation with the state carried on.
+
+    Example:
+        >>> from purebp.models import char_lstm
+        >>> model = char_lstm(256, 4, 8)
+        >>> params, tokens = model.init(jax.random.key(0)), np.arange(600, dtype=np.uint8) % 7
+        >>> 0 < text_loss(model, params, tokens, rows=2, steps=16) < 10
+        True
+    """
     x, y = streams(tokens, rows, steps)
     run = jax.jit(partial(_evaluate, with_loss(model, softmax_cross_entropy)))
     state, losses = zero_state(model, params, x[0]), list[Array]()

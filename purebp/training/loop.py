@@ -27,6 +27,11 @@ class Epoch(NamedTuple):
     `gradient_norms` are means over the epoch's steps. The accuracies and the shares of dead ReLUs
     are those of the weights after the epoch, in evaluation; dead is what no training example
     wakes up. `seconds` is the time of this epoch, with compilation in the first.
+
+    Example:
+        >>> epoch = Epoch(1, 0.5, 0.9, 0.8, {"affine": 0.1}, {}, 2.0)
+        >>> epoch.test_accuracy
+        0.8
     """
 
     epoch: int
@@ -39,7 +44,12 @@ class Epoch(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """The weights, the running statistics and one Epoch for each epoch."""
+    """The weights, the running statistics and one Epoch for each epoch.
+
+    Example:
+        >>> Trained(params={}, state={}, history=()).history
+        ()
+    """
 
     params: Any
     state: Any
@@ -94,6 +104,19 @@ def train(
     Raises:
         ArgumentError, OptionError, ShapeError: for data or settings that do not fit.
         DivergenceError: a loss or a gradient is not finite; it names epoch, step and layers.
+
+    Example:
+        >>> import optax
+        >>> from purebp.losses import softmax_cross_entropy
+        >>> from purebp.models import linear_classifier
+        >>> x, y = jax.random.normal(jax.random.key(0), (64, 4)), jnp.arange(64) % 3
+        >>> data = Data(x, y, x, y)
+        >>> model, adam = linear_classifier(4, 3), optax.adam(0.01)
+        >>> trained = train(
+        ...     model, softmax_cross_entropy, data, optimizer=adam, key=jax.random.key(1), epochs=2
+        ... )
+        >>> [epoch.epoch for epoch in trained.history]
+        [1, 2]
     """
     size = check_batch(batch, len(data.x_train))
     if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
@@ -121,7 +144,18 @@ def train(
 def gradient(
     loss_op: Op, params: Any, x: Any, targets: Any, state: Any = None, key: Any = None
 ) -> tuple[Array, Any, Any]:
-    """(loss, gradient of the params, new state) of a training step, by the hand-written pair."""
+    """(loss, gradient of the params, new state) of a training step, by the hand-written pair.
+
+    Example:
+        >>> from purebp.losses import softmax_cross_entropy
+        >>> from purebp.models import linear_classifier, with_loss
+        >>> model = linear_classifier(4, 3)
+        >>> op = with_loss(model, softmax_cross_entropy)
+        >>> params, x = model.init(jax.random.key(0)), jnp.ones((2, 4))
+        >>> loss, params_bar, state = gradient(op, params, x, jnp.array([0, 2]))
+        >>> jax.tree.map(jnp.shape, params_bar)
+        {'affine1': {'b': (3,), 'w': (4, 3)}}
+    """
     (loss, aux), res = loss_op.fwd(params, x, targets, state, key, train=True)
     return loss, loss_op.bwd(res, 1.0)[0], aux.state
 

@@ -24,7 +24,12 @@ Advance = Callable[[Any, Array], tuple[Array, Any]]
 
 
 class Text(NamedTuple):
-    """Bytes to learn from and bytes to test on."""
+    """Bytes to learn from and bytes to test on.
+
+    Example:
+        >>> Text(np.array([104, 105], np.uint8), np.array([33], np.uint8)).train.size
+        2
+    """
 
     train: np.ndarray
     held_out: np.ndarray
@@ -38,6 +43,11 @@ def load_text() -> Text:
 
     Raises:
         MissingPackageError: this Python comes without pydoc_data.
+
+    Example:
+        >>> text = load_text()
+        >>> text.train.size > 250_000
+        True
     """
     try:
         topics: dict[str, str] = import_module("pydoc_data.topics").topics
@@ -102,7 +112,14 @@ def sample(
     key: Array,
     temperature: float = 1.0,
 ) -> str:
-    """The prompt, and `length` more bytes that the model draws one after the other."""
+    """The prompt, and `length` more bytes that the model draws one after the other.
+
+    Example:
+        >>> def advance(state, tokens):
+        ...     return jax.nn.one_hot((tokens + 1) % 256, 256) * 100.0, state
+        >>> sample(advance, None, "abc", 5, key=jax.random.key(0))
+        'abcdefgh'
+    """
     if not prompt:
         raise OptionError("sample: prompt is empty, expected at least one character")
     if length < 0 or not temperature >= 0:

@@ -28,6 +28,14 @@ class Parting(NamedTuple):
     """A node at which the same cotangents come in, and others go out.
 
     `expected`, `came`: at the entry of the operand that is furthest off.
+
+    Example:
+        >>> import purebp
+        >>> wrong = jax.custom_vjp(lambda x: x * x)
+        >>> wrong.defvjp(lambda x: (x * x, x), lambda x, y_bar: (x * y_bar,))
+        >>> found = purebp.compare(lambda x: jnp.sum(wrong(x)), jnp.ones(3), custom_rules="open")
+        >>> [(parting.expected, parting.came) for parting in found.partings]
+        [(1.0, 2.0)]
     """
 
     name: str
@@ -47,6 +55,12 @@ class Comparison(NamedTuple):
     """What came out: the nodes that part by their own fault, the last of the program first.
 
     `nodes`: how many were looked at; `skipped`: how many had no partner in the other program.
+
+    Example:
+        >>> import purebp
+        >>> found = purebp.compare(lambda x: jnp.sum(jnp.tanh(x) ** 2), jnp.ones(3))
+        >>> found.partings
+        ()
     """
 
     against: str

@@ -17,7 +17,14 @@ AGAIN = "to see it again"
 
 @dataclass(frozen=True)
 class CheckReport:
-    """One check over all cases: its verdict, and its worst error in units of the tolerance."""
+    """One check over all cases: its verdict, and its worst error in units of the tolerance.
+
+    Example:
+        >>> import purebp
+        >>> from purebp.gates import sin
+        >>> purebp.verify(sin, budget="quick").checks["jacobian"].verdict
+        'pass'
+    """
 
     verdict: Verdict
     cases: int = 0
@@ -40,6 +47,13 @@ class Report:
     `unexplored`: options of which only the default was tried. `without_gradient`: arrays that
     the backward pass has no gradient of, which is not checked. `planted`: how many mistakes were
     planted to see whether the inputs show them; `unseen`: those that they did not show.
+
+    Example:
+        >>> import purebp
+        >>> from purebp.gates import sin
+        >>> report = purebp.verify(sin, budget="quick")
+        >>> report.ok, report.verdict
+        (True, 'pass')
     """
 
     target: str
