@@ -21,7 +21,7 @@ LOCK := constraints/py$(VERSION).txt
 LOCKED := $(VENV)/.locked-py$(VERSION)
 READY := $(VENV)/.ready-py$(VERSION)
 
-.PHONY: help .venv verify test bench proof mutants survey costs notebooks lint constraints clean check-python
+.PHONY: help .venv verify test bench proof mutants survey costs notebooks docs lint constraints clean check-python
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -51,6 +51,9 @@ costs: $(READY) ## set up, then weigh and time purebp.grad against jax.grad on w
 
 notebooks: $(READY) ## set up, then run the notebooks anew, with their outputs; ARGS=01 for one
 	$(BIN)/python -m reference.notebooks $(ARGS)
+
+docs: $(READY) ## set up, then make the API reference in build/api/html
+	$(BIN)/python -m reference.api $(ARGS)
 
 lint: $(READY) ## set up, then style, formatting, types and the import contract
 	@status=0; \
@@ -93,7 +96,7 @@ constraints: ## make the locks anew, with the newest release of each package (ne
 		echo "$$lock"; \
 		$(UV) pip compile pyproject.toml --quiet --upgrade --output-file $$lock \
 			--python-version $$version --universal --fork-strategy fewest \
-			--extra test --extra examples --extra graph --extra notebooks --extra peers --group build \
+			--extra test --extra examples --extra graph --extra notebooks --extra docs --extra peers --group build \
 			--generate-hashes --no-annotate --no-header \
 			--no-emit-index-url --no-emit-find-links || exit 1; \
 	done
