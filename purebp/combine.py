@@ -65,7 +65,13 @@ def chain(*ops: Op, name: str = "") -> Op:
         return y_bar, layout.params_bar(reversed(params_bar))
 
     return Op(
-        forward, backward, definition=definition, name=name, has_aux=has_aux, takes_tuple=True
+        forward,
+        backward,
+        definition,
+        name=name,
+        has_aux=has_aux,
+        takes_tuple=True,
+        composed=True,
     )
 
 
@@ -114,7 +120,7 @@ def parallel(*ops: Op, name: str = "") -> Op:
         xs_bar = tuple(x_bar for x_bar, _ in bars)
         return (*xs_bar, layout.params_bar(more for _, more in bars)) if with_params else xs_bar
 
-    return Op(forward, backward, definition=definition, name=name, has_aux=has_aux)
+    return Op(forward, backward, definition, name=name, has_aux=has_aux, composed=True)
 
 
 def fanout(*ops: Op, name: str = "") -> Op:
@@ -155,7 +161,13 @@ def fanout(*ops: Op, name: str = "") -> Op:
         return total, layout.params_bar(more for _, more in bars)
 
     return Op(
-        forward, backward, definition=definition, name=name, has_aux=has_aux, takes_tuple=True
+        forward,
+        backward,
+        definition,
+        name=name,
+        has_aux=has_aux,
+        takes_tuple=True,
+        composed=True,
     )
 
 
@@ -200,7 +212,13 @@ def skip(*ops: Op, name: str = "") -> Op:
         return x_bar + y_bar.astype(x_spec.dtype), params_bar
 
     return Op(
-        forward, backward, definition=definition, name=name, has_aux=inner.has_aux, takes_tuple=True
+        forward,
+        backward,
+        definition,
+        name=name,
+        has_aux=inner.has_aux,
+        takes_tuple=True,
+        composed=True,
     )
 
 

@@ -358,3 +358,13 @@ def unsharded(x: jax.Array) -> jax.Array:
 def reshard(x: jax.Array, sharding: Any) -> jax.Array:
     """x with a sharding that `explicit_sharding` gave, None for none."""
     return x if sharding is None else cast(jax.Array, jax.sharding.reshard(x, sharding))
+
+
+def custom_call(equation: Any) -> tuple[Any, Any, int]:
+    """The backward pass of a call of a `custom_vjp` function, and how its operands are arranged.
+
+    They are so many constants, and then the leaves of the tree of its arguments.
+    """
+    backward = equation.params["bwd"]
+    ((_, (tree, *_)),) = backward.transforms
+    return inspect.unwrap(backward.f), tree, equation.params["num_consts"]

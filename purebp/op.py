@@ -11,7 +11,9 @@ import copy
 import difflib
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple, Self, cast
@@ -93,6 +95,29 @@ def conditioned(reason: str, *, pooled: bool = False, whole: bool = False) -> To
     return Tolerance(conditioned=True, pooled=pooled, whole=whole, reason=reason)
 
 
+_OPENED: ContextVar[str | None] = ContextVar("opened", default=None)
+"""The name of the op whose parts are called, empty outside of any; `None` if none is opened."""
+
+
+@contextmanager
+def opened() -> Generator[None]:
+    """Within it an op that is made of others is a compiled call of these, and no pair of its own.
+
+    The gradients are the same, for its backward pass is theirs in reverse.
+    """
+    with _within(""):
+        yield
+
+
+@contextmanager
+def _within(name: str) -> Generator[None]:
+    before = _OPENED.set(name)
+    try:
+        yield
+    finally:
+        _OPENED.reset(before)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Op:
     """A hand-derived pair. `op.fwd`, `op.bwd` are explicit; `op(...)` works under `jax.grad`.
@@ -111,6 +136,8 @@ class Op:
         takes_tuple: the first argument may be a tuple; `chain` and the like hand it over whole.
         example: `numpy.random.Generator -> arguments`, for arguments that are not single arrays.
         name: by default the name of the definition.
+        composed: the definition calls nothing but `define` of other ops, or plain functions between
+            them: `opened` runs it by their pairs.
 
     As with every `jax.custom_vjp`, forward mode (`jax.jvp`, `jax.jacfwd`) straight over an op
     raises in JAX; `jax.hessian` and `jax.grad` of `jax.grad` work.
@@ -135,6 +162,7 @@ class Op:
     takes_tuple: bool = False
     example: Callable[[np.random.Generator], tuple[Any, ...]] | None = None
     name: str = ""
+    composed: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
     _calls: dict[Any, Function] = field(default_factory=dict[Any, Function])
 
@@ -163,6 +191,8 @@ class Op:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The value of the op, with the hand-derived pair as its derivative."""
         arrays, settings = self._bind(args, kwargs)
+        if self.composed and _OPENED.get() is not None:
+            return self._by_parts(settings, *arrays)
         call = self._calls.get(settings)
         if call is None:
             call = self._calls[settings] = self._differentiable(settings)
@@ -197,6 +227,8 @@ class Op:
 
     def define(self, *args: Any, **kwargs: Any) -> Any:
         """The value by the plain definition, with this op's options."""
+        if _OPENED.get() is not None:
+            return self(*args, **kwargs)
         arrays, settings = self._bind(args, kwargs)
         return self.definition(*arrays, **dict(settings))
 
@@ -222,6 +254,16 @@ class Op:
             )
         return cast(tuple[Any, Any], came)
 
+    def _by_parts(self, settings: tuple[tuple[str, Any], ...], *arrays: Any) -> Any:
+        """The definition as a compiled call of the op's name, its parts as the pairs they are."""
+
+        def call(*arrays: Any) -> Any:
+            with _within(self.name):
+                return self.definition(*arrays, **dict(settings))
+
+        _give_name(call, self.name)
+        return call(*arrays) if _OPENED.get() == self.name else jax.jit(call)(*arrays)
+
     def _differentiable(self, settings: tuple[tuple[str, Any], ...]) -> Function:
         def call(*arrays: Any) -> Any:
             return self._run_forward(settings, *arrays)[0]
@@ -229,9 +271,11 @@ class Op:
         def call_bwd(res: Residuals, y_bar: Any) -> tuple[Any, ...]:
             return self.bwd(res, y_bar[0] if self.has_aux else y_bar)
 
-        call.__name__ = self.name
+        _give_name(call, self.name)
         op = jax.custom_vjp(call)
         op.defvjp(partial(self._run_forward, settings), call_bwd)
+        if self.composed:
+            vars(inspect.unwrap(call_bwd))["by_parts"] = partial(self._by_parts, settings)
         return cast(Function, op)
 
     def _bind(
@@ -300,6 +344,12 @@ def _primal(forward: Function, *args: Any, **options: Any) -> Any:
 def _plain_name(function: Function) -> str:
     name = getattr(function, "__name__", type(function).__name__)
     return name.removesuffix("_definition").removesuffix("_fwd").removesuffix("_forward")
+
+
+def _give_name(function: Function, name: str) -> None:
+    """The name that programs show, of a function and of what it wraps."""
+    for each in (function, inspect.unwrap(function)):
+        each.__name__ = name
 
 
 def _is_hashable(value: Any) -> bool:

@@ -16,6 +16,7 @@ from purebp.autodiff.flow import is_inexact
 from purebp.autodiff.tape import as_written
 from purebp.compat import (
     closed,
+    custom_call,
     interpret,
     is_known,
     line_of_equation,
@@ -24,6 +25,7 @@ from purebp.compat import (
     traced_from,
 )
 from purebp.errors import ArgumentError, in_words, named
+from purebp.op import opened
 
 Function = Callable[..., Any]
 See = Callable[[Any, list[Any], "Way"], list[Any]]
@@ -46,12 +48,14 @@ class Call:
 class Way(NamedTuple):
     """How a program is run, and where: the calls it is in, and the last line of the user's.
 
-    `same` is told of a value that is cut out of others or put together from them.
+    `same` is told of a value that is cut out of others or put together from them. `programs` are
+    those of the composed ops that are run by their parts; `None` if none are run so.
     """
 
     see: See
     choose: Choose
     same: Callable[[Any, Sequence[Any]], None]
+    programs: dict[int, Any] | None = None
     where: str = ""
     calls: tuple[Call, ...] = ()
 
@@ -84,7 +88,7 @@ class Line(NamedTuple):
     """A run of a function: its program, arguments, nodes, and what was chosen on the way.
 
     `parts`: values that are cut out of others or put together from them, with those. `tree` is that
-    of the outputs.
+    of the outputs. `programs`: as in `Way`.
     """
 
     program: Any
@@ -94,6 +98,7 @@ class Line(NamedTuple):
     outs: list[Any]
     parts: list[tuple[Any, tuple[Any, ...]]]
     tree: Any
+    programs: dict[int, Any] | None
 
     def again(self, see: Callable[[Any, list[Any]], list[Any]], leaves: Sequence[Any]) -> list[Any]:
         """The outputs of another run along the same line."""
@@ -102,7 +107,7 @@ class Line(NamedTuple):
         def seen(equation: Any, given: list[Any], way: Way) -> list[Any]:
             return see(equation, given)
 
-        return _run(self.program, leaves, Way(seen, lambda _: next(left), _forget))
+        return _run(self.program, leaves, Way(seen, lambda _: next(left), _forget, self.programs))
 
 
 class Bars(NamedTuple):
@@ -115,8 +120,8 @@ class Bars(NamedTuple):
     leaving: list[Any]
 
 
-def line_of(function: Function, *args: Any) -> Line:
-    """Run a function on numbers, node by node."""
+def line_of(function: Function, *args: Any, by_parts: bool = False) -> Line:
+    """Run a function on numbers, node by node; ops that are made of ops `by_parts`, or whole."""
     leaves = [jnp.asarray(leaf) for leaf in jax.tree.leaves(args)]
     if not all(map(is_known, leaves)):
         raise ArgumentError("the arguments are traced; call it with numbers, outside of jax.jit")
@@ -138,8 +143,9 @@ def line_of(function: Function, *args: Any) -> Line:
         chosen.append(int(value))
         return chosen[-1]
 
-    outs = _run(program, leaves, Way(see, choose, same))
-    return Line(program, leaves, nodes, chosen, outs, parts, jax.tree.structure(shapes))
+    programs = dict[int, Any]() if by_parts else None
+    outs = _run(program, leaves, Way(see, choose, same, programs))
+    return Line(program, leaves, nodes, chosen, outs, parts, jax.tree.structure(shapes), programs)
 
 
 def bars_of(line: Line, derive: Callable[[Function], Function]) -> list[Bars]:
@@ -224,12 +230,32 @@ def _run(program: Any, args: Sequence[Any], way: Way) -> list[Any]:
         if name in INLINE or name in CHECKPOINTS:
             called = equation.params.get("name", name)
             return _run(body_of(equation), arrays, inside.entering(called, equation))
+        if way.programs is not None and name == "custom_vjp_call":
+            found = _by_parts(equation, arrays, way.programs)
+            if found is not None:
+                return _run(*found, inside)
         if name in PARTS:
             return PARTS[name](equation, arrays, inside.entering(name, equation))
         return way.see(equation, arrays, inside)
 
     outs = closed(program).jaxpr.outvars
     return [as_written(y, v) for y, v in zip(interpret(program, args, each), outs, strict=True)]
+
+
+def _by_parts(
+    equation: Any, given: list[Any], programs: dict[int, Any]
+) -> tuple[Any, list[Any]] | None:
+    """The program of a composed op, in which its parts are called, and its operands."""
+    backward, tree, constants = custom_call(equation)
+    by_parts = getattr(backward, "by_parts", None)
+    if by_parts is None:
+        return None
+    leaves = given[constants:]
+    if id(equation) not in programs:
+        with opened():
+            arguments = jax.tree.unflatten(tree, leaves)
+            programs[id(equation)] = jax.make_jaxpr(by_parts)(*arguments)
+    return programs[id(equation)], leaves
 
 
 def _scan(equation: Any, given: list[Any], way: Way) -> list[Any]:

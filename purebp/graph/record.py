@@ -22,7 +22,7 @@ class Recording:
 
     def __init__(self, function: Function, args: tuple[Any, ...]) -> None:
         # Each argument is an array of its own: an array is known by its identity.
-        self.line: Line = line_of(function, *jax.tree.map(jnp.array, args))
+        self.line: Line = line_of(function, *jax.tree.map(jnp.array, args), by_parts=True)
         self._names = Counter[str]()
         self._sources: dict[int, Sources] = {}
         self.constants = list[Node]()

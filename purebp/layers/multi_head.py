@@ -188,6 +188,7 @@ multi_head_attention = Op(
     multi_head_attention_fwd,
     multi_head_attention_bwd,
     definition=multi_head_attention_definition,
+    composed=True,
     options={"causal": (False, True), "rope_base": (None, 100.0)},
     sizes={
         "batch": ((2,), (), (1,), (1, 2)),

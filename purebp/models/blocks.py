@@ -140,7 +140,7 @@ def residual(name: str, ops: Sequence[Op], arguments: Any) -> Op:
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     parameters = [inspect.Parameter(each, kind) for each in ("x", *names)]
     vars(definition)["__signature__"] = inspect.Signature(parameters)
-    return Op(forward, backward, definition, name=name)
+    return Op(forward, backward, definition, name=name, composed=True)
 
 
 def flatten_layer() -> Layer:

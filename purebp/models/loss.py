@@ -127,6 +127,7 @@ def with_loss(model: Model, loss: Op, *, regularizer: Op | None = None, name: st
         has_aux=True,
         example=partial(_example, model),
         name=name,
+        composed=True,
     )
     object.__setattr__(op, "__doc__", with_loss.__doc__)
     return op

@@ -130,7 +130,7 @@ WEIGHTS = (
     *("log_a", "direct", "w_out"),
 )
 
-mixer = Op(mixer_fwd, mixer_bwd, mixer_definition)
+mixer = Op(mixer_fwd, mixer_bwd, mixer_definition, composed=True)
 scan_block = residual("mamba", (rms_norm, mixer), (("gamma",), WEIGHTS))
 
 

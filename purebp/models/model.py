@@ -113,6 +113,7 @@ class Model(Op):
             has_aux=True,
             example=partial(_example, self),
             name=name,
+            composed=True,
         )
         object.__setattr__(self, "__doc__", doc or Model.__doc__)
 

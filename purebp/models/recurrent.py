@@ -97,6 +97,7 @@ class RecurrentModel(Model):
             has_aux=True,
             example=partial(_example, self),
             name="char_lstm",
+            composed=True,
         )
         object.__setattr__(self, "__doc__", char_lstm.__doc__)
 

@@ -147,6 +147,7 @@ class Vae(Model):
             has_aux=True,
             example=partial(_example, self),
             name="vae",
+            composed=True,
         )
         object.__setattr__(self, "__doc__", vae.__doc__)
 
