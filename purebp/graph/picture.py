@@ -56,7 +56,9 @@ def _size(each: Shown, view: View) -> Size:
     if isinstance(each, Bundle):
         return max(100.0, CHARACTER * len(each.name) + 16), 44.0
     if isinstance(each, Box):
-        return max(90.0, CHARACTER * len(each.name) + 24), 46.0
+        width = max(90.0, CHARACTER * len(each.name) + 24)
+        opaque = view.result(each) is None
+        return (width, 46.0) if opaque else (max(2 * THUMB[0] + 24, width), THUMB[1] + 50)
     if _is_end(each, view) and not np.shape(each.values[0]):
         return max(26.0, CHARACTER * len(each.name) + 8), 20.0
     if _is_scalar(each):
@@ -110,12 +112,18 @@ def _array(node: Node, x: float, y: float, size: Size, view: View) -> str:
     parts = [frame, _text(x, top + 14, title, INK, "bold")]
     part = part_of(node) or short(node.values[0])
     parts.append(_text(x, top + 25, part, GREY, size=8))
+    return "".join([*parts, *_thumbs(node, x, top + 29)])
+
+
+def _thumbs(node: Node, x: float, top: float) -> list[str]:
+    """The value, and the gradient beside it where there is one."""
     bar = node.bars[0] if node.bars else None
-    middle = x - THUMB[0] - 3 if bar is not None else x - THUMB[0] / 2
-    parts += _thumb(node.values[0], middle, top + 29, VALUE)
-    if bar is not None:
-        parts += _thumb(bar, x + 3, top + 29, GRADIENT)
-    return "".join(parts)
+    if bar is None:
+        return _thumb(node.values[0], x - THUMB[0] / 2, top, VALUE)
+    return [
+        *_thumb(node.values[0], x - THUMB[0] - 3, top, VALUE),
+        *_thumb(bar, x + 3, top, GRADIENT),
+    ]
 
 
 def _thumb(value: Any, left: float, top: float, ink: str) -> list[str]:
@@ -147,7 +155,11 @@ def _closed_box(box: Box, view: View, x: float, y: float, size: Size) -> str:
         _frame(left + d, top + d, (size[0] - 2 * d, size[1] - 2 * d), 8, paint) for d in (0.0, 3.0)
     )
     gates = f"{len(view.inside[box])} gates" if box in view.inside else "outside"
-    return frames + _text(x, y, box.name, INK, "bold") + _text(x, y + 13, gates, GREY, size=8)
+    result = view.result(box)
+    title = y if result is None else top + 17
+    thumbs = [] if result is None else _thumbs(result, x, top + 33)
+    words = _text(x, title, box.name, INK, "bold") + _text(x, title + 12, gates, GREY, size=8)
+    return "".join([frames, words, *thumbs])
 
 
 def _open_box(box: Box, corners: Sequence[float]) -> str:

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from purebp.autodiff.flow import is_inexact
 from purebp.graph.node import Box, Node, Operand
 from purebp.graph.roles import WIRES
@@ -41,6 +43,7 @@ class Edge:
     start: Shown
     end: Shown
     operands: list[Operand]
+    source: Node
 
     @property
     def value(self) -> Any:
@@ -65,6 +68,12 @@ class View:
     inside: dict[Box, list[Node]] = field(default_factory=dict[Box, list[Node]])
     edges: list[Edge] = field(default_factory=list[Edge])
     around: list[Shown] = field(default_factory=list[Shown])
+
+    def result(self, box: Box) -> Node | None:
+        """The gate whose array alone comes out of a closed box."""
+        sources = {edge.source for edge in self.edges if edge.start is box}
+        only = sources.pop() if len(sources) == 1 else None
+        return only if only is not None and np.shape(only.values[0]) else None
 
 
 class Drawing(NamedTuple):
@@ -133,7 +142,7 @@ def _edges(place: Mapping[Node, Shown], links: Sequence[tuple[Node, Operand, Nod
         start, end = place.get(source, source), place.get(node, node)
         if start is not end:
             key = (start, end, id(operand.value) if isinstance(end, Box) else id(operand))
-            edges.setdefault(key, Edge(start, end, [])).operands.append(operand)
+            edges.setdefault(key, Edge(start, end, [], source)).operands.append(operand)
     return list(edges.values())
 
 
@@ -156,7 +165,7 @@ def _bundled(edges: Sequence[Edge]) -> list[Edge]:
     for edge in edges:
         start = bundle_of.get(edge.start, edge.start)
         key = (start, edge.end) if isinstance(start, Bundle) else edge
-        found.setdefault(key, Edge(start, edge.end, [])).operands += edge.operands
+        found.setdefault(key, Edge(start, edge.end, [], edge.source)).operands += edge.operands
     return list(found.values())
 
 

@@ -100,3 +100,15 @@ def test_a_trace_changes_no_program_and_knows_of_none():
     f(*args)
     assert [node.name for node in purebp.trace(f, *args).nodes] == first
     assert {"affine", "relu"} <= {*first}
+
+
+def test_a_closed_box_shows_its_one_array_and_the_gradient():
+    x, w = jnp.ones((2, 3)), jnp.full((3, 3), 0.5)
+    net = chain(affine, relu, name="net")
+    g = purebp.trace(lambda x: jnp.sum(jnp.sin(net(x, ((w, jnp.ones(3)), ())))), x).backward()
+    closed, opened = g.to_svg(depth=0), g.to_svg(depth=1)
+    assert "2 gates" in closed
+    assert "2 gates" not in opened
+    value, gradient = float(jnp.linalg.norm(g["relu"].value)), g["relu"].cotangent
+    for length in (value, float(jnp.linalg.norm(gradient))):
+        assert f"|·| {length:.2g}" in closed
