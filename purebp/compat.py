@@ -22,6 +22,7 @@ enable_x64 = jax.enable_x64
 ZEROS = {"Zero", "SymbolicZero"}
 """JAX's names for a cotangent that is 0."""
 INSIDE_JAX = str(Path(jax.__file__).parent)
+OWN = str(Path(__file__).parent)
 RECOMPUTE = "RecomputeType"
 """JAX's name for what a policy of checkpoint says of a value that is not kept."""
 
@@ -214,8 +215,15 @@ def interpret(
 
 
 def line_of_equation(equation: Any) -> str:
-    """Where the user's code calls what became an equation: `loss.py:42:8 (loss)`."""
+    """Where the user's code calls what became an equation: `loss.py:42:8 (loss)`.
+
+    Where it was purebp that called it, the line that called purebp, without a column.
+    """
     path, colon, rest = source_info_util.summarize(equation.source_info).partition(":")
+    if path.startswith(OWN):
+        frames = [each for each in frames_of_equation(equation) if not each.file.startswith(OWN)]
+        if frames:
+            path, rest = frames[-1].file, f"{frames[-1].line} ({frames[-1].function})"
     return f"{'cell' if file_name(path) == 'cell' else path}{colon}{rest}"
 
 
@@ -360,11 +368,14 @@ def reshard(x: jax.Array, sharding: Any) -> jax.Array:
     return x if sharding is None else cast(jax.Array, jax.sharding.reshard(x, sharding))
 
 
-def custom_call(equation: Any) -> tuple[Any, Any, int]:
+def custom_call(equation: Any) -> tuple[Any, Any, int] | None:
     """The backward pass of a call of a `custom_vjp` function, and how its operands are arranged.
 
-    They are so many constants, and then the leaves of the tree of its arguments.
+    They are so many constants, and then the leaves of the tree of its arguments. `None` where the
+    call was batched, or is of a function with static arguments.
     """
     backward = equation.params["bwd"]
+    if len(getattr(backward, "transforms", ())) != 1:
+        return None
     ((_, (tree, *_)),) = backward.transforms
     return inspect.unwrap(backward.f), tree, equation.params["num_consts"]

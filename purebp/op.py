@@ -103,14 +103,14 @@ _OPENED: ContextVar[str | None] = ContextVar("opened", default=None)
 def opened() -> Generator[None]:
     """Within it an op that is made of others is a compiled call of these, and no pair of its own.
 
-    The gradients are the same, for its backward pass is theirs in reverse.
+    The gradients are the same: its backward pass is theirs in reverse, and aux has no gradient.
     """
     with _within(""):
         yield
 
 
 @contextmanager
-def _within(name: str) -> Generator[None]:
+def _within(name: str | None) -> Generator[None]:
     before = _OPENED.set(name)
     try:
         yield
@@ -226,7 +226,7 @@ class Op:
         return tuple(bars)  # type: ignore[reportUnknownVariableType]
 
     def define(self, *args: Any, **kwargs: Any) -> Any:
-        """The value by the plain definition, with this op's options."""
+        """The value by the plain definition, with this op's options; by its pair if `opened`."""
         if _OPENED.get() is not None:
             return self(*args, **kwargs)
         arrays, settings = self._bind(args, kwargs)
@@ -241,7 +241,8 @@ class Op:
         return other
 
     def _run_forward(self, settings: tuple[tuple[str, Any], ...], *arrays: Any) -> Any:
-        came = self.forward(*self._arrays(arrays), **dict(settings))
+        with _within(None):
+            came = self.forward(*self._arrays(arrays), **dict(settings))
         out, values = self._pair("fwd", came, "(y, residuals)")
         y = self._pair("the output", out, "(y, aux)")[0] if self.has_aux else out
         return out, Residuals(values, self.name, settings, output_specs(y), len(arrays))
@@ -259,7 +260,11 @@ class Op:
 
         def call(*arrays: Any) -> Any:
             with _within(self.name):
-                return self.definition(*arrays, **dict(settings))
+                out = self.definition(*arrays, **dict(settings))
+            if not self.has_aux:
+                return out
+            y, aux = self._pair("the output", out, "(y, aux)")
+            return y, jax.lax.stop_gradient(aux)
 
         _give_name(call, self.name)
         return call(*arrays) if _OPENED.get() == self.name else jax.jit(call)(*arrays)

@@ -49,7 +49,8 @@ class Way(NamedTuple):
     """How a program is run, and where: the calls it is in, and the last line of the user's.
 
     `same` is told of a value that is cut out of others or put together from them. `programs` are
-    those of the composed ops that are run by their parts; `None` if none are run so.
+    those of the composed ops that are run by their parts; `None` if none are run so. `own`: within
+    one, whose lines are purebp's and not the user's.
     """
 
     see: See
@@ -57,6 +58,7 @@ class Way(NamedTuple):
     same: Callable[[Any, Sequence[Any]], None]
     programs: dict[int, Any] | None = None
     where: str = ""
+    own: bool = False
     calls: tuple[Call, ...] = ()
 
     def entering(self, name: str, equation: Any) -> "Way":
@@ -225,7 +227,8 @@ def one_number(function: Function, line: Line) -> None:
 def _run(program: Any, args: Sequence[Any], way: Way) -> list[Any]:
     def each(equation: Any, given: list[Any]) -> list[Any]:
         arrays = [as_written(x, v) for x, v in zip(given, equation.invars, strict=True)]
-        inside = way._replace(where=line_of_equation(equation) or way.where)
+        line = "" if way.own else line_of_equation(equation)
+        inside = way._replace(where=line or way.where)
         name = equation.primitive.name
         if name in INLINE or name in CHECKPOINTS:
             called = equation.params.get("name", name)
@@ -233,7 +236,7 @@ def _run(program: Any, args: Sequence[Any], way: Way) -> list[Any]:
         if way.programs is not None and name == "custom_vjp_call":
             found = _by_parts(equation, arrays, way.programs)
             if found is not None:
-                return _run(*found, inside)
+                return _run(*found, inside._replace(own=True))
         if name in PARTS:
             return PARTS[name](equation, arrays, inside.entering(name, equation))
         return way.see(equation, arrays, inside)
@@ -246,10 +249,11 @@ def _by_parts(
     equation: Any, given: list[Any], programs: dict[int, Any]
 ) -> tuple[Any, list[Any]] | None:
     """The program of a composed op, in which its parts are called, and its operands."""
-    backward, tree, constants = custom_call(equation)
-    by_parts = getattr(backward, "by_parts", None)
-    if by_parts is None:
+    found = custom_call(equation)
+    by_parts = getattr(found[0], "by_parts", None) if found is not None else None
+    if found is None or by_parts is None:
         return None
+    _, tree, constants = found
     leaves = given[constants:]
     if id(equation) not in programs:
         with opened():

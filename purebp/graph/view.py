@@ -38,12 +38,15 @@ Shown = Node | Box | Bundle
 
 @dataclass(eq=False)
 class Edge:
-    """A value that goes from one thing that is drawn to another, and the cotangents back."""
+    """A value that goes from one thing that is drawn to another, and the cotangents back.
+
+    `sources`: the gates and arguments that it comes from.
+    """
 
     start: Shown
     end: Shown
     operands: list[Operand]
-    source: Node
+    sources: set[Node]
 
     @property
     def value(self) -> Any:
@@ -71,9 +74,10 @@ class View:
 
     def result(self, box: Box) -> Node | None:
         """The gate whose array alone comes out of a closed box."""
-        sources = {edge.source for edge in self.edges if edge.start is box}
+        sources = {each for edge in self.edges if edge.start is box for each in edge.sources}
         only = sources.pop() if len(sources) == 1 else None
-        return only if only is not None and np.shape(only.values[0]) else None
+        whole = only is not None and len(only.values) == 1 and np.ndim(only.values[0]) > 0
+        return only if whole else None
 
 
 class Drawing(NamedTuple):
@@ -142,7 +146,10 @@ def _edges(place: Mapping[Node, Shown], links: Sequence[tuple[Node, Operand, Nod
         start, end = place.get(source, source), place.get(node, node)
         if start is not end:
             key = (start, end, id(operand.value) if isinstance(end, Box) else id(operand))
-            edges.setdefault(key, Edge(start, end, [], source)).operands.append(operand)
+            edge = edges.setdefault(key, Edge(start, end, [], set()))
+            edge.sources.add(source)
+            if operand not in edge.operands:
+                edge.operands.append(operand)
     return list(edges.values())
 
 
@@ -165,7 +172,9 @@ def _bundled(edges: Sequence[Edge]) -> list[Edge]:
     for edge in edges:
         start = bundle_of.get(edge.start, edge.start)
         key = (start, edge.end) if isinstance(start, Bundle) else edge
-        found.setdefault(key, Edge(start, edge.end, [], edge.source)).operands += edge.operands
+        whole = found.setdefault(key, Edge(start, edge.end, [], set()))
+        whole.operands += edge.operands
+        whole.sources |= edge.sources
     return list(found.values())
 
 

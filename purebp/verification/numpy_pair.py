@@ -202,7 +202,7 @@ class NumpyPair:
 
 
 def _size(found: np.ndarray) -> np.ndarray:
-    """1, and the largest slope of each output."""
+    """1 more than the largest slope of each output."""
     finite = np.where(np.isfinite(found), np.abs(found), 0.0)
     return 1 + finite.max(axis=1, keepdims=True, initial=0.0)
 

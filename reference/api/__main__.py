@@ -40,11 +40,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m reference.api", description=__doc__)
     parser.add_argument("--output", type=Path, default=Path("build/api"))
     args = parser.parse_args(argv)
-    source, html = args.output / "source", args.output / "html"
-    shutil.rmtree(args.output, ignore_errors=True)
+    source, html, trees = (args.output / name for name in ("source", "html", "doctrees"))
+    for folder in (source, html, trees):
+        shutil.rmtree(folder, ignore_errors=True)
     public = write(source)
     app = Sphinx(
-        str(source), None, str(html), str(args.output / "doctrees"), "html",
+        str(source), None, str(html), str(trees), "html",
         confoverrides=dict(SETTINGS), status=None, warning=sys.stderr, warningiserror=True,
     )  # fmt: skip
     app.build()

@@ -29,6 +29,8 @@ JUDGES = {"purebp": DTYPES, "check_grads": DTYPES, "gradcheck": ("float64",)}
 SEEDS = 20
 LIMIT = 1200
 """Seconds for one layer, with all its seeds."""
+ENDS = 10
+"""Seconds for its process to end after the answer."""
 RESULTS = Path("build/proof")
 PROCESSES = multiprocessing.get_context("forkserver")
 """Each job is forked from a process that has imported everything, and computed nothing."""
@@ -126,7 +128,8 @@ def result_of(job: Job, seeds: int, stop: float) -> dict[str, Any] | None:
     else:
         process.kill()
         answer = {"verdict": "timed out", "note": f"after {LIMIT} s"}
-    process.join()
+    process.join(ENDS)
+    process.kill()
     return {"key": job.key, "seconds": round(time.monotonic() - started, 1), **answer}
 
 

@@ -1,5 +1,7 @@
 """Ops that are made of ops are drawn by their parts, with the gradients of the whole."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -58,7 +60,7 @@ def test_a_loss_and_an_autoencoder_are_their_parts():
     g = purebp.trace(
         lambda p: op(p, jnp.ones((2, 4)), jnp.array([0, 2]))[0], model.init(KEY)
     ).backward()
-    assert [node.operation for node in g.nodes][-1] == "softmax_cross_entropy"
+    assert "softmax_cross_entropy" in [node.operation for node in g.nodes]
     auto = vae(4, hidden=4, latent=2)
     g = purebp.trace(lambda p: auto(p, jnp.full((2, 4), 0.5), key=KEY)[0], auto.init(KEY))
     assert {"gaussian_sample", "gaussian_kl"} <= {node.operation for node in g.nodes}
@@ -112,3 +114,54 @@ def test_a_closed_box_shows_its_one_array_and_the_gradient():
     value, gradient = float(jnp.linalg.norm(g["relu"].value)), g["relu"].cotangent
     for length in (value, float(jnp.linalg.norm(gradient))):
         assert f"|·| {length:.2g}" in closed
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def scaled(factor, x):
+    return factor * x
+
+
+scaled.defvjp(lambda factor, x: (factor * x, None), lambda factor, _, y_bar: (factor * y_bar,))
+
+
+@pytest.mark.parametrize(
+    ("function", "slope"),
+    [
+        (lambda x: jnp.sum(jax.vmap(relu)(x)), 1.0),
+        (lambda x: jnp.sum(jax.vmap(chain(square, square))(x)), 4.0),
+        (lambda x: jnp.sum(scaled(3.0, x)), 3.0),
+    ],
+    ids=["an op, batched", "a chain, batched", "a static argument"],
+)
+def test_calls_that_cannot_be_opened_are_run_whole(function, slope):
+    g = purebp.trace(function, jnp.ones(3)).backward()
+    np.testing.assert_allclose(g["x"].cotangent, np.full(3, slope))
+
+
+def test_aux_has_no_gradient_by_parts_either():
+    model = n_layer_net(4, (8,), 3)
+    op = with_loss(model, softmax_cross_entropy)
+
+    def loss(params):
+        value, aux = op(params, jnp.ones((2, 4)), jnp.array([0, 2]))
+        return value + jnp.sum(aux.scores**2)
+
+    params = model.init(KEY)
+    g = purebp.trace(loss, params).backward()
+    for node, bar in zip(g.inputs, jax.tree.leaves(jax.grad(loss)(params)), strict=True):
+        np.testing.assert_allclose(node.cotangent, bar, rtol=1e-5, atol=1e-7)
+
+
+def test_the_line_of_an_op_is_that_of_its_call():
+    net = chain(square, exp)
+    g = purebp.trace(lambda x: net(jnp.sin(x)), 1.0)
+    assert {node.line.partition(":")[0] for node in g.nodes} == {"test_composed.py"}
+    assert len({node.line for node in g.nodes if node.boxes}) == 1
+
+
+def test_a_box_with_several_results_shows_none_of_them():
+    x = jnp.ones((2, 3))
+    both = fanout(exp, square, name="both")
+    g = purebp.trace(lambda x: jnp.sum(mul(*both(x))), x).backward()
+    assert "2 gates" in g.to_svg(depth=0)
+    assert f"|·| {float(jnp.linalg.norm(jnp.exp(x))):.2g}" not in g.to_svg(depth=0)
