@@ -78,11 +78,12 @@ class CotangentError(PurebpError, TypeError):
     """A backward pass returned cotangents that do not fit the arguments.
 
     Example:
-        >>> from purebp.gates import sin
-        >>> y, res = sin.fwd(jnp.ones(3))
-        >>> sin.bwd(res, jnp.ones(2))
+        >>> import purebp
+        >>> mul = purebp.Op(lambda x, y: (x * y, (x, y)), lambda res, z_bar: (res[1] * z_bar,))
+        >>> z, res = mul.fwd(jnp.float32(2.0), jnp.float32(3.0))
+        >>> mul.bwd(res, 1.0)
         Traceback (most recent call last):
-        purebp.errors.ShapeError: sin: y_bar has shape (2,), expected (3,) like the output
+        purebp.errors.CotangentError: <lambda>: bwd returned 1 cotangents, expected 2, one for...
     """
 
 

@@ -99,9 +99,9 @@ def top_k_definition(
     Source: a selection, as in mixture-of-experts routing (Shazeer et al. 2017).
 
     Example:
-        >>> (y, aux), res = top_k.fwd(jnp.array([1.0, -0.5, 2.0, 0.5, -1.5]))
-        >>> print(*top_k.bwd(res, y))
-        [0. 0. 2. 0. 0.]
+        >>> (y, indices), res = top_k.fwd(jnp.array([1.0, -0.5, 2.0, 0.5]), k=2)
+        >>> print(indices, *top_k.bwd(res, jnp.ones(2)))
+        [2 0] [1. 0. 1. 0.]
     """
     y, indices = lax.top_k(jnp.moveaxis(x, axis, -1), k)
     return jnp.moveaxis(y, -1, axis), jnp.moveaxis(indices, -1, axis)

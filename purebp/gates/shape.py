@@ -32,9 +32,9 @@ def reshape_definition(
     Source: a permutation of the entries is transposed by its inverse.
 
     Example:
-        >>> y, res = reshape.fwd(jnp.array([1.0, -0.5, 2.0, 0.5]))
+        >>> y, res = reshape.fwd(jnp.arange(6.0), shape=(2, 3))
         >>> print(*reshape.bwd(res, y))
-        [ 1.  -0.5  2.   0.5]
+        [0. 1. 2. 3. 4. 5.]
     """
     return jnp.reshape(x, shape)
 
@@ -84,9 +84,9 @@ def broadcast_to_definition(
     Source: CS231n, lecture 4, gradients add at branches.
 
     Example:
-        >>> y, res = broadcast_to.fwd(jnp.array([[1.0, -0.5, 2.0]]))
-        >>> print(*broadcast_to.bwd(res, y))
-        [[ 2. -1.  4.]]
+        >>> y, res = broadcast_to.fwd(jnp.array([1.0, 2.0, 3.0]), shape=(2, 3))
+        >>> print(*broadcast_to.bwd(res, jnp.ones((2, 3))))
+        [2. 2. 2.]
     """
     return lax.broadcast_in_dim(x, shape, _places(x.ndim, len(shape), axes))
 
@@ -224,9 +224,9 @@ def expand_dims_definition(
     Source: as for reshape.
 
     Example:
-        >>> y, res = expand_dims.fwd(jnp.array([1.0, -0.5, 2.0, 0.5]))
-        >>> print(*expand_dims.bwd(res, y))
-        [ 1.  -0.5  2.   0.5]
+        >>> y, res = expand_dims.fwd(jnp.array([1.0, 2.0]), axis=0)
+        >>> y.shape, *expand_dims.bwd(res, y)
+        ((1, 2), Array([1., 2.], dtype=float32))
     """
     return jnp.expand_dims(x, axis)
 

@@ -45,9 +45,11 @@ def max_pool_definition(
     Source: the lecture notes' max pooling by the remembered argmax; CS231n, assignment 2.
 
     Example:
-        >>> y, res = max_pool.fwd(jax.random.normal(jax.random.key(0), (3, 2, 5, 6)))
-        >>> [jnp.shape(bar) for bar in max_pool.bwd(res, y)]
-        [(3, 2, 5, 6)]
+        >>> x = jnp.array([[[[1.0, 2.0, 5.0, 0.0], [4.0, 3.0, 0.0, 1.0]]]])
+        >>> y, res = max_pool.fwd(x)
+        >>> print(y.ravel(), *max_pool.bwd(res, jnp.ones_like(y)))
+        [4. 5.] [[[[0. 0. 1. 0.]
+           [1. 0. 0. 0.]]]]
     """
     rows, columns = _steps("max_pool", x, window, stride, padding)
     return lax.reduce_window(x, -math.inf, lax.max, *_reduce_window(rows, columns))

@@ -225,14 +225,9 @@ def hinge_definition(
     Source: Cortes and Vapnik 1995, "Support-vector networks".
 
     Example:
-        >>> scores = jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]])
-        >>> target = jnp.array([[0.5, -1.5, 0.3], [-2.0, 1.5, 0.8]])
-        >>> y, res = hinge.fwd(scores, target)
-        >>> for bar in hinge.bwd(res, 1.0): print(bar)
-        [[-0.08333334  0.25       -0.05      ]
-         [ 0.33333334 -0.25       -0.13333334]]
-        [[-0.16666667  0.08333334 -0.33333334]
-         [-0.08333334  0.25       -0.05      ]]
+        >>> y, res = hinge.fwd(jnp.array([0.5, -2.0, 2.0]), jnp.array([1.0, 1.0, -1.0]))
+        >>> print(*hinge.bwd(res, 1.0))
+        [-0.33333334 -0.33333334  0.33333334] [-0.16666667  0.6666667  -0.6666667 ]
     """
     short = 1 - widen(scores) * widen(target)
     losses = jnp.where(short <= 0, 0, short)

@@ -36,14 +36,10 @@ def soft_cross_entropy_definition(
     Source: Hinton, Vinyals and Dean 2015, "Distilling the knowledge"; derived by hand.
 
     Example:
-        >>> logits = jnp.array([[1.0, -0.5, 2.0], [0.5, -1.5, 0.3]])
-        >>> targets = jnp.array([[0.5, -1.5, 0.3], [-2.0, 1.5, 0.8]])
+        >>> logits, targets = jnp.array([[1.0, -0.5, 2.0]]), jnp.array([[0.25, 0.0, 0.75]])
         >>> y, res = soft_cross_entropy.fwd(logits, targets)
-        >>> for bar in soft_cross_entropy.bwd(res, 1.0): print(bar)
-        [[-0.33880067  0.73018587 -0.3913852 ]
-         [ 1.076763   -0.73961127 -0.33715177]]
-        [[0.68576956 1.4357696  0.18576954]
-         [0.33495617 1.3349562  0.43495616]]
+        >>> print(*soft_cross_entropy.bwd(res, 1.0))
+        [[ 0.00371617  0.05661173 -0.06032795]] [[1.3715391 2.871539  0.3715391]]
     """
     z = widen(logits)
     shifted = z - lax.stop_gradient(jnp.max(z, axis=-1, keepdims=True))

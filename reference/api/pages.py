@@ -20,7 +20,7 @@ purebp
 Hand-derived backpropagation in JAX, and the instrument that proves it right. Every op has its
 maths, its shapes, what it saves and why, where it has no derivative, and an example that the tests
 run; from each page links lead to its code, to the same op written again in plain loops, and to its
-tests. In the examples ``jax``, ``jnp`` and the name itself are imported.
+tests. In the examples ``jax``, ``jnp`` and the module of the name are at hand.
 """
 
 
