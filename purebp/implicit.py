@@ -18,6 +18,8 @@ from purebp.errors import ArgumentError, ConvergenceError, OptionError, ShapeErr
 from purebp.op import FIXED, Op, conditioned
 from purebp.residuals import Static
 
+__all__ = ["FixedPointAux", "fixed_point", "ode"]
+
 Function = Callable[..., Any]
 PARTS = (0.0, 0.5, 0.5, 1.0)
 Pair = Op | tuple[Function, Function]
@@ -31,6 +33,12 @@ class FixedPointAux(NamedTuple):
     """How the search ended: the steps taken, the last change, and whether it was small enough.
 
     The change is that of the largest entry, |f(x) - x|, relative to x where x is above 1.
+
+    Example:
+        >>> cosine = (lambda x: (jnp.cos(x), x), lambda x, y_bar: (-jnp.sin(x) * y_bar,))
+        >>> x, aux = fixed_point(cosine)((), jnp.float32(1.0))
+        >>> bool(aux.converged)
+        True
     """
 
     steps: Array

@@ -13,17 +13,11 @@ import numpy as np
 import pytest
 
 import purebp
+from reference.api.pages import packages
 
 README = Path(__file__).parent.parent / "README.md"
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.IGNORE_EXCEPTION_DETAIL
-PACKAGES = (
-    "purebp",
-    *(
-        module.name
-        for module in pkgutil.iter_modules(purebp.__path__, "purebp.")
-        if module.ispkg and hasattr(importlib.import_module(module.name), "__all__")
-    ),
-)
+PACKAGES = packages()
 NUMBER = re.compile(r"-?\d+\.?\d*(?:e[-+]\d+)?")
 MODULES = sorted(
     module.name

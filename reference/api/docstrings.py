@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from reference.api.formulas import pieces
 
 SECTIONS = (
-    "Maths", "Shapes", "Residuals", "Kinks", "Args", "Returns", "Raises", "Units", "Source",
-    "Example",
+    "Maths", "Shapes", "Residuals", "Kinks", "Args", "Attributes", "Returns", "Raises", "Units",
+    "Source", "Example",
 )  # fmt: skip
 FORMAL = frozenset(("", "Maths", "Shapes", "Residuals", "Kinks", "Returns"))
 """The sections whose plain formulas are drawn; the first is what comes before any of them."""
@@ -47,7 +47,7 @@ def _indented(text: str) -> tuple[str, str]:
 
 
 def summary(value: Any) -> str:
-    """The first sentence of a docstring."""
+    """The first paragraph of a docstring, as one line."""
     return (inspect.getdoc(value) or "").partition("\n\n")[0].replace("\n", " ")
 
 
@@ -62,16 +62,16 @@ def _block(block: str, title: str, names: Collection[str]) -> str:
         return textwrap.dedent(block)
     if block.startswith("    ") or (title == "" and re.search(r"\n    \S", block)):
         return "::\n\n" + textwrap.indent(textwrap.dedent(block), "    ")
-    if title in {"Args", "Raises", "Returns"} and ITEM.match(block):
-        return "\n".join(_items(block, names if title == "Returns" else ()))
+    if title in {"Args", "Attributes", "Raises", "Returns"} and ITEM.match(block):
+        return "\n".join(_items(block))
     return inline(block.replace("\n", " "), names, formulas=title in FORMAL)
 
 
-def _items(block: str, names: Collection[str]) -> Iterator[str]:
+def _items(block: str) -> Iterator[str]:
     """`name: text`, each with its continued lines, as a list."""
     for item in re.split(r"\n(?=\S)", block):
         name, _, text = " ".join(item.split()).partition(": ")
-        yield f"* ``{name}``: {inline(text, names, formulas=False)}"
+        yield f"* ``{name}``: {inline(text, formulas=False)}"
 
 
 def inline(text: str, names: Collection[str] = (), *, formulas: bool = True) -> str:

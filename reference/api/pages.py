@@ -3,13 +3,14 @@
 import importlib
 import inspect
 import pkgutil
-import re
+import textwrap
 from collections.abc import Iterator
+from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import purebp
-from purebp.op import STRICT, Op
+from purebp.op import STRICT, Domain, Op
 from reference.api.docstrings import as_rst, escaped, inline, sections, summary
 from reference.api.sources import Place, defined, tested, written_again
 
@@ -41,9 +42,10 @@ class Public(NamedTuple):
 
 
 def packages() -> list[str]:
-    """purebp, and its packages with public names."""
-    found = [m.name for m in pkgutil.iter_modules(purebp.__path__, "purebp.") if m.ispkg]
-    public = [name for name in found if hasattr(importlib.import_module(name), "__all__")]
+    """purebp, and its packages and modules with public names."""
+    found = [module.name for module in pkgutil.iter_modules(purebp.__path__)]
+    modules = [f"purebp.{name}" for name in found if not name.startswith("_")]
+    public = [name for name in modules if hasattr(importlib.import_module(name), "__all__")]
     return ["purebp", *public]
 
 
@@ -52,7 +54,7 @@ def names(package: str) -> Iterator[Public]:
     module = importlib.import_module(package)
     for name in module.__all__:
         value = getattr(module, name)
-        if callable(value) or isinstance(value, Op):
+        if callable(value):
             yield Public(package, name, value)
 
 
@@ -80,7 +82,7 @@ def name_page(public: Public) -> str:
     """The page of a public name."""
     value, arguments = public.value, _arguments(public.value)
     signature = f"from {public.package} import {public.name}\n\n{_signature(public)}"
-    text = [_title(public.name), f".. code-block:: python\n\n{_indented(signature)}"]
+    text = [_title(public.name), f".. code-block:: python\n\n{textwrap.indent(signature, '   ')}"]
     for section in sections(value):
         text += [_heading(section.title)] if section.title else []
         text += [as_rst(section, arguments)]
@@ -103,9 +105,8 @@ def places(public: Public) -> dict[str, list[Place]]:
 
 
 def _links(public: Public) -> Iterator[str]:
-    up = "../"
     for what, where in places(public).items():
-        links = ", ".join(f"`{place} <{up}{place.page}>`__" for place in where)
+        links = ", ".join(f"`{place} <../{place.page}>`__" for place in where)
         yield f"* {what}: {links}"
 
 
@@ -115,7 +116,7 @@ def _declared(op: Op) -> Iterator[str]:
         f"* ``{option}``: verified with {', '.join(f'``{value!r}``' for value in values)}"
         for option, values in op.options.items()
     ]
-    rows += [f"* ``{name}``: {domain.kind}" for name, domain in op.domains.items() if domain.kind]
+    rows += [f"* ``{name}``: {_in_words(domain)}" for name, domain in op.domains.items()]
     if op.kinks:
         rows.append(f"* kinks: {inline(op.kinks, formulas=False)}")
     if op.tolerance is not STRICT and op.tolerance.reason:
@@ -124,6 +125,16 @@ def _declared(op: Op) -> Iterator[str]:
     if rows:
         yield _heading("Verified")
         yield "\n".join(rows)
+
+
+def _in_words(domain: Domain) -> str:
+    """What an argument may be: `index below n`, `between 0 and 1`."""
+    if domain.kind == "index":
+        return f"integers from 0 to below {domain.below}"
+    if domain.kind == "between":
+        ends = (domain.low, "above"), (domain.high, "below")
+        return "numbers " + " and ".join(f"{word} {end:g}" for end, word in ends if isfinite(end))
+    return domain.kind
 
 
 def _signature(public: Public) -> str:
@@ -138,7 +149,8 @@ def _signature(public: Public) -> str:
     bare = plain.replace(parameters=parameters, return_annotation=inspect.Signature.empty)
     if not isinstance(public.value, Op):
         return _call(public.name, bare)
-    both = [_call(f"y = {public.name}", bare), _call(f"y, res = {public.name}.fwd", bare)]
+    y = "(y, aux)" if public.value.has_aux else "y"
+    both = [_call(f"{y} = {public.name}", bare), _call(f"{y}, res = {public.name}.fwd", bare)]
     return "\n".join([*both, f"bars = {public.name}.bwd(res, y_bar)"])
 
 
@@ -147,7 +159,11 @@ def _call(name: str, signature: inspect.Signature) -> str:
     line = f"{name}{signature}"
     if len(line) <= WIDTH:
         return line
-    given = re.split(r", (?=\*|\w+(?:=|,|$))", f"{signature}"[1:-1])
+    given = list(map(str, signature.parameters.values()))
+    kinds = [parameter.kind for parameter in signature.parameters.values()]
+    options = inspect.Parameter.KEYWORD_ONLY
+    if options in kinds and inspect.Parameter.VAR_POSITIONAL not in kinds:
+        given.insert(kinds.index(options), "*")
     return "\n".join([f"{name}(", *(f"    {each}," for each in given), ")"])
 
 
@@ -173,15 +189,11 @@ def _arguments(value: Any) -> list[str]:
 
 
 def _title(text: str) -> str:
-    return f"{escaped(text)}\n{'=' * (len(text) + text.count('_'))}\n"
+    return f"{escaped(text)}\n{'=' * len(escaped(text))}\n"
 
 
 def _heading(text: str) -> str:
     return f"{text}\n{'-' * len(text)}"
-
-
-def _indented(text: str) -> str:
-    return "\n".join(f"   {line}" if line else "" for line in text.splitlines())
 
 
 def write(folder: Path) -> list[Public]:

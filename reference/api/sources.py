@@ -78,7 +78,7 @@ def _reference_lines() -> dict[str, list[Place]]:
 
 
 def tested(place: Place) -> list[Place]:
-    """The tests that mirror a file; for an op the tests of the whole catalogue too."""
+    """The tests that mirror a file."""
     inside = Path(place.path).relative_to("purebp")
     mirror = Path("tests") / inside.parent / f"test_{inside.name}"
     return [Place(mirror.as_posix(), 1)] if (ROOT / mirror).exists() else []
