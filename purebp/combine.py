@@ -7,6 +7,7 @@ If an op has aux output, the combination has too: a tuple with one entry for eac
 """
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -17,6 +18,7 @@ from purebp.op import Op
 from purebp.residuals import Residuals, Static, spec_of
 
 Params = Sequence[Sequence[Any]] | None
+_carrying = partial(Op, takes_tuple=True, composed=True)
 
 
 def chain(*ops: Op, name: str = "") -> Op:
@@ -64,15 +66,7 @@ def chain(*ops: Op, name: str = "") -> Op:
             params_bar.append(extra_bar)
         return y_bar, layout.params_bar(reversed(params_bar))
 
-    return Op(
-        forward,
-        backward,
-        definition,
-        name=name,
-        has_aux=has_aux,
-        takes_tuple=True,
-        composed=True,
-    )
+    return _carrying(forward, backward, definition, name=name, has_aux=has_aux)
 
 
 def parallel(*ops: Op, name: str = "") -> Op:
@@ -160,15 +154,7 @@ def fanout(*ops: Op, name: str = "") -> Op:
             total = jax.tree.map(_add, total, x_bar, is_leaf=_is_none)
         return total, layout.params_bar(more for _, more in bars)
 
-    return Op(
-        forward,
-        backward,
-        definition,
-        name=name,
-        has_aux=has_aux,
-        takes_tuple=True,
-        composed=True,
-    )
+    return _carrying(forward, backward, definition, name=name, has_aux=has_aux)
 
 
 def skip(*ops: Op, name: str = "") -> Op:
@@ -211,15 +197,7 @@ def skip(*ops: Op, name: str = "") -> Op:
         x_bar, params_bar = inner.bwd(saved, y_bar.astype(g_spec.dtype))
         return x_bar + y_bar.astype(x_spec.dtype), params_bar
 
-    return Op(
-        forward,
-        backward,
-        definition,
-        name=name,
-        has_aux=inner.has_aux,
-        takes_tuple=True,
-        composed=True,
-    )
+    return _carrying(forward, backward, definition, name=name, has_aux=inner.has_aux)
 
 
 class _Carried(NamedTuple):

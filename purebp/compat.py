@@ -220,10 +220,9 @@ def line_of_equation(equation: Any) -> str:
     Where it was purebp that called it, the line that called purebp, without a column.
     """
     path, colon, rest = source_info_util.summarize(equation.source_info).partition(":")
-    if path.startswith(OWN):
-        frames = [each for each in frames_of_equation(equation) if not each.file.startswith(OWN)]
-        if frames:
-            path, rest = frames[-1].file, f"{frames[-1].line} ({frames[-1].function})"
+    frames = frames_of_equation(equation) if path.startswith(OWN) else ()
+    if frames:
+        path, rest = frames[-1].file, f"{frames[-1].line} ({frames[-1].function})"
     return f"{'cell' if file_name(path) == 'cell' else path}{colon}{rest}"
 
 
@@ -237,7 +236,7 @@ class Frame(NamedTuple):
 
 
 def frames_of_equation(equation: Any) -> tuple[Frame, ...]:
-    """The functions from which an equation came, the outermost first; JAX's own are left out."""
+    """The functions from which an equation came, outermost first, but those of JAX and purebp."""
     traceback = equation.source_info.traceback
     if traceback is None:
         return ()
@@ -246,7 +245,7 @@ def frames_of_equation(equation: Any) -> tuple[Frame, ...]:
     return tuple(
         Frame(frame.function_name, frame.file_name, frame.line_num, at)
         for frame, at in reversed(pairs)
-        if not frame.file_name.startswith(INSIDE_JAX)
+        if not frame.file_name.startswith((INSIDE_JAX, OWN))
     )
 
 

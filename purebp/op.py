@@ -100,17 +100,12 @@ _OPENED: ContextVar[str | None] = ContextVar("opened", default=None)
 
 
 @contextmanager
-def opened() -> Generator[None]:
+def opened(name: str | None = "") -> Generator[None]:
     """Within it an op that is made of others is a compiled call of these, and no pair of its own.
 
     The gradients are the same: its backward pass is theirs in reverse, and aux has no gradient.
+    `name` is that of the op whose parts are called; `None` for pairs again.
     """
-    with _within(""):
-        yield
-
-
-@contextmanager
-def _within(name: str | None) -> Generator[None]:
     before = _OPENED.set(name)
     try:
         yield
@@ -241,7 +236,7 @@ class Op:
         return other
 
     def _run_forward(self, settings: tuple[tuple[str, Any], ...], *arrays: Any) -> Any:
-        with _within(None):
+        with opened(None):
             came = self.forward(*self._arrays(arrays), **dict(settings))
         out, values = self._pair("fwd", came, "(y, residuals)")
         y = self._pair("the output", out, "(y, aux)")[0] if self.has_aux else out
@@ -259,7 +254,7 @@ class Op:
         """The definition as a compiled call of the op's name, its parts as the pairs they are."""
 
         def call(*arrays: Any) -> Any:
-            with _within(self.name):
+            with opened(self.name):
                 out = self.definition(*arrays, **dict(settings))
             if not self.has_aux:
                 return out

@@ -3,6 +3,7 @@
 import json
 
 import matplotlib as mpl
+import numpy as np
 import pytest
 
 from reference.notebooks import code_cells, notebooks
@@ -22,9 +23,11 @@ def small_and_unseen(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_it_runs(path):
-    names = {"__name__": "__main__"}
-    for number, source in code_cells(path):
-        exec(compile(source, f"{path.name}:cell {number}", "exec"), names)
+    names, shown = {"__name__": "__main__"}, np.get_printoptions()
+    with np.printoptions():
+        for number, source in code_cells(path):
+            exec(compile(source, f"{path.name}:cell {number}", "exec"), names)
+    assert np.get_printoptions() == shown, "a notebook is not to change what other tests print"
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -250,15 +250,14 @@ def _by_parts(
 ) -> tuple[Any, list[Any]] | None:
     """The program of a composed op, in which its parts are called, and its operands."""
     found = custom_call(equation)
-    by_parts = getattr(found[0], "by_parts", None) if found is not None else None
-    if found is None or by_parts is None:
+    if found is None or not hasattr(found[0], "by_parts"):
         return None
-    _, tree, constants = found
+    backward, tree, constants = found
     leaves = given[constants:]
     if id(equation) not in programs:
         with opened():
             arguments = jax.tree.unflatten(tree, leaves)
-            programs[id(equation)] = jax.make_jaxpr(by_parts)(*arguments)
+            programs[id(equation)] = jax.make_jaxpr(backward.by_parts)(*arguments)
     return programs[id(equation)], leaves
 
 

@@ -9,7 +9,6 @@ the first place in that function comes up again after it has gone on: then it wa
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from purebp.autodiff.straight import Call
@@ -18,7 +17,6 @@ from purebp.compat import frames_of_equation
 from purebp.errors import file_name
 from purebp.graph.node import Box
 
-OWN = str(Path(__file__).parent.parent)
 NAMELESS = ("<lambda>", "<listcomp>", "<genexpr>", "<dictcomp>", "<setcomp>", "<module>")
 PLUMBING = (
     "flax/linen/module.py",
@@ -104,9 +102,8 @@ def _levels(step: Step) -> list[Function | Call]:
 
 def _functions(equation: Any) -> list[Function]:
     """The user's functions between the innermost call, which is a box itself, and an equation."""
-    frames = [frame for frame in frames_of_equation(equation) if not frame.file.startswith(OWN)]
     found, way = list[Function](), tuple[Any, ...]()
-    for depth, frame in enumerate(frames):
+    for depth, frame in enumerate(frames_of_equation(equation)):
         called, way = way, (*way, (frame.file, frame.function, frame.at))
         nameless = frame.function.endswith(NAMELESS) or any(p in frame.file for p in PLUMBING)
         if depth and not nameless:

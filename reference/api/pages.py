@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import purebp
-from purebp.op import STRICT, Domain, Op
+from purebp.op import Domain, Op
 from reference.api.docstrings import as_rst, escaped, inline, sections, summary
 from reference.api.sources import Place, defined, tested, written_again
 
@@ -119,7 +119,7 @@ def _declared(op: Op) -> Iterator[str]:
     rows += [f"* ``{name}``: {_in_words(domain)}" for name, domain in op.domains.items()]
     if op.kinks:
         rows.append(f"* kinks: {inline(op.kinks, formulas=False)}")
-    if op.tolerance is not STRICT and op.tolerance.reason:
+    if op.tolerance.reason:
         reason = inline(op.tolerance.reason, _arguments(op))
         rows.append(f"* tolerance other than the default: {reason}")
     if rows:

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from purebp.errors import first_line
 from purebp.verification.budget import BUDGETS
 from purebp.verification.cases import Variant
 from purebp.verification.fallback import with_oracle
@@ -32,7 +33,7 @@ def tell(sender: Connection, job: Sequence[str], seeds: int) -> None:
     try:
         sender.send(main(*job, seeds=seeds))
     except Exception as error:  # noqa: BLE001 - a layer that cannot be judged is a result too
-        sender.send({"verdict": "crashed", "note": _first_line(error)})
+        sender.send({"verdict": "crashed", "note": _told(error)})
 
 
 def main(judge: str, name: str, which: str, dtype: str, seeds: int) -> dict[str, Any]:
@@ -49,12 +50,12 @@ def main(judge: str, name: str, which: str, dtype: str, seeds: int) -> dict[str,
     except ModuleNotFoundError as error:
         return {"verdict": "not run", "note": str(error)}
     except Exception as error:  # noqa: BLE001 - that is how these judges say no
-        return {"verdict": "fail", "note": _first_line(error)}
+        return {"verdict": "fail", "note": _told(error)}
     return {"verdict": "pass" if passed else "fail"}
 
 
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0][:200]}"
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {first_line(error)[:200]}"
 
 
 def in_dtype(example: tuple[Any, ...], dtype: str) -> tuple[Any, ...]:
