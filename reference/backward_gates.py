@@ -87,6 +87,11 @@ def min_slopes(x: float, y: float) -> tuple[float, float]:
     return (0.5, 0.5) if x == y else (float(x < y), float(y < x))
 
 
+def identity_slope(x: float) -> float:
+    """dx = dx."""
+    return 1.0
+
+
 def neg_slope(x: float) -> float:
     """d(-x) = -dx."""
     return -1.0
@@ -191,6 +196,7 @@ BACKWARD: dict[str, Callable] = {
     "div": partial(each_pair_backward, div_slopes),
     "max": partial(each_pair_backward, max_slopes),
     "min": partial(each_pair_backward, min_slopes),
+    "identity": partial(each_backward, identity_slope),
     "neg": partial(each_backward, neg_slope),
     "exp": partial(each_backward, exp_slope),
     "log": partial(each_backward, log_slope),

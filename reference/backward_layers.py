@@ -6,7 +6,13 @@ import numpy as np
 
 from reference import backward_convolutions, backward_images, backward_norms, backward_sequence
 from reference.backward_activations import relu_slope
-from reference.backward_gates import Arguments, each_backward, sigmoid_slope, tanh_slope
+from reference.backward_gates import (
+    Arguments,
+    each_backward,
+    identity_slope,
+    sigmoid_slope,
+    tanh_slope,
+)
 from reference.layers import affine, entries_under
 from reference.shapes import Array, Padding, Pair, float64, pair, windows_over
 
@@ -30,11 +36,6 @@ def affine_backward(args: Arguments, y_bar: Array) -> tuple[Array, Array, Maybe]
                 w_bar[i, j] += upstream * x[(*index, i)]
             b_bar[j] += upstream
     return x_bar, w_bar, b_bar if len(args) > 2 and args[2] is not None else None
-
-
-def identity_slope(z: float) -> float:
-    """d z = dz."""
-    return 1.0
 
 
 SLOPES = {

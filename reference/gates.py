@@ -68,6 +68,11 @@ def scalar_min(x: float, y: float) -> float:
     return y if y < x else x + y
 
 
+def scalar_identity(x: float) -> float:
+    """x."""
+    return x
+
+
 def scalar_neg(x: float) -> float:
     """-x."""
     return -x
@@ -118,6 +123,11 @@ def max(x: ArrayLike, y: ArrayLike) -> Array:
 def min(x: ArrayLike, y: ArrayLike) -> Array:
     """The smaller of x and y, broadcasting."""
     return each_pair(scalar_min, x, y)
+
+
+def identity(x: ArrayLike) -> Array:
+    """x."""
+    return each(scalar_identity, x)
 
 
 def neg(x: ArrayLike) -> Array:
@@ -213,6 +223,7 @@ DEFINITIONS: dict[str, Callable] = {
     "div": div,
     "max": max,
     "min": min,
+    "identity": identity,
     "neg": neg,
     "exp": exp,
     "log": log,

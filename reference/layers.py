@@ -8,10 +8,10 @@ from numpy.typing import ArrayLike
 
 from reference import convolutions, images, norms, sequence
 from reference.activations import relu
-from reference.gates import sigmoid, tanh
+from reference.gates import identity, sigmoid, tanh
 from reference.shapes import Array, Padding, Pair, Windows, float64, pair, windows_over
 
-ACTIVATIONS = {"sigmoid": sigmoid, "tanh": tanh, "relu": relu, "identity": float64}
+ACTIVATIONS = {"sigmoid": sigmoid, "tanh": tanh, "relu": relu, "identity": identity}
 
 
 def affine(x: ArrayLike, w: ArrayLike, b: ArrayLike | None = None) -> Array:

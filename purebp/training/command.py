@@ -51,6 +51,7 @@ def add_train_command(subparsers: Any) -> argparse.ArgumentParser:
     """Add `train` to a parser's sub-commands; `args.run(args)` returns the exit status.
 
     Example:
+        >>> import argparse
         >>> parser = argparse.ArgumentParser()
         >>> command = add_train_command(parser.add_subparsers())
         >>> parser.parse_args(["train", "digits", "--epochs", "3"]).epochs

@@ -83,7 +83,7 @@ def train_text(
         ShapeError: the text is too short. DivergenceError: the loss is not finite.
 
     Example:
-        >>> import optax
+        >>> import numpy as np, optax
         >>> from purebp.models import char_lstm
         >>> tokens = np.arange(600, dtype=np.uint8) % 7
         >>> model, text, adam = char_lstm(256, 4, 8), Text(tokens, tokens), optax.adam(0.01)
@@ -130,6 +130,7 @@ def text_loss(
     """The mean loss of a text in nats a byte, read in evaluation with the state carried on.
 
     Example:
+        >>> import numpy as np
         >>> from purebp.models import char_lstm
         >>> model = char_lstm(256, 4, 8)
         >>> params, tokens = model.init(jax.random.key(0)), np.arange(600, dtype=np.uint8) % 7

@@ -27,6 +27,7 @@ class Text(NamedTuple):
     """Bytes to learn from and bytes to test on.
 
     Example:
+        >>> import numpy as np
         >>> Text(np.array([104, 105], np.uint8), np.array([33], np.uint8)).train.size
         2
     """

@@ -21,7 +21,9 @@ purebp
 Hand-derived backpropagation in JAX, and the instrument that proves it right. Every op has its
 maths, its shapes, what it saves and why, where it has no derivative, and an example that the tests
 run; from each page links lead to its code, to the same op written again in plain loops, and to its
-tests. In the examples ``jax``, ``jnp`` and the module of the name are at hand.
+tests. The examples take as given ``import jax``, ``import jax.numpy as jnp`` and the public names;
+all else they import. ``bwd(res, y)`` is the gradient of the loss (y_0^2 + y_1^2 + ...) / 2, whose
+cotangent is ``y`` itself.
 """
 
 

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from pygments.lexers import PythonLexer
 from purebp.op import Op
 
 ROOT = Path(__file__).resolve().parents[2]
+TABLES = ("DEFINITIONS", "BACKWARD", "SOURCES", "PRECISE", "PRECISE_GATES")
 STYLE = """
 body { margin: 0; padding: 1rem 2rem; background: #fff; color: #222; }
 h1 { font: 600 1.1rem ui-monospace, monospace; }
@@ -60,21 +62,28 @@ def written_again(name: str) -> list[Place]:
 
 @cache
 def _reference_lines() -> dict[str, list[Place]]:
-    """Functions by their names, and rows of tables by their keys; one line of each file."""
+    """What the tables of reference/ name: the function of that name, else the row of the table."""
     found = dict[str, list[Place]]()
     for path in sorted((ROOT / "reference").glob("*.py")):
+        statements = ast.parse(path.read_text()).body
+        functions = {node.name: node for node in statements if isinstance(node, ast.FunctionDef)}
         lines = dict[str, int]()
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.FunctionDef):
-                lines.setdefault(node.name.removesuffix("_backward"), node.lineno)
-            elif isinstance(node, ast.Dict):
-                keys = [key for key in node.keys if isinstance(key, ast.Constant)]
-                for key in keys:
-                    lines.setdefault(str(key.value), key.lineno)
+        for key in _keys_of_tables(statements):
+            op = str(key.value)
+            row = functions.get(op) or functions.get(f"{op}_backward") or key
+            lines.setdefault(op, row.lineno)
         for name, line in lines.items():
             place = Place(path.relative_to(ROOT).as_posix(), line)
             found.setdefault(name, []).append(place)
     return found
+
+
+def _keys_of_tables(statements: list[ast.stmt]) -> Iterator[ast.Constant]:
+    for node in statements:
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) in TABLES:
+            tables = [part for part in ast.walk(node) if isinstance(part, ast.Dict)]
+            keys = [key for table in tables for key in table.keys]
+            yield from (key for key in keys if isinstance(key, ast.Constant))
 
 
 def tested(place: Place) -> list[Place]:

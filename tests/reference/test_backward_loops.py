@@ -115,7 +115,10 @@ CASES = [
     *((name, (normal(2, 3), positive(3)), {}) for name in ("add", "sub", "mul", "div")),
     *((name, (normal(2, 1), normal(4, 1, 3)), {}) for name in ("mul", "max", "min")),
     ("div", (normal(), positive(2)), {}),
-    *((name, (normal(2, 3),), {}) for name in ("neg", "exp", "square", "sigmoid", "tanh")),
+    *(
+        (name, (normal(2, 3),), {})
+        for name in ("identity", "neg", "exp", "square", "sigmoid", "tanh")
+    ),
     *((name, (positive(2, 3),), {}) for name in ("log", "reciprocal", "sqrt")),
     *((name, (normal(2, 3, 2),), {}) for name in ("sum", "mean")),
     ("sum", (normal(2, 3, 2),), {"axis": -1}),
@@ -394,7 +397,7 @@ CASES = [
     *(
         (name, (wave(2, 3),), {})
         for name in (
-            *("neg", "exp", "log", "reciprocal", "square", "sqrt", "abs", "sin", "cos"),
+            *("identity", "neg", "exp", "log", "reciprocal", "square", "sqrt", "abs", "sin", "cos"),
             *("integer_pow", "sum", "mean", "branch", "transpose"),
         )
     ),

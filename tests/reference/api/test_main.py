@@ -10,7 +10,7 @@ from purebp.layers import layer_norm
 from purebp.op import Op
 from reference.api.__main__ import main
 from reference.api.pages import Public, names, packages, places
-from reference.api.sources import ROOT
+from reference.api.sources import ROOT, written_again
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +64,15 @@ def test_every_op_is_written_again_in_plain_loops():
     ops = [each for each in public if isinstance(each.value, Op)]
     without = [each.name for each in ops if "written again, in plain loops" not in places(each)]
     assert without == []
+
+
+def test_a_line_that_only_bears_the_name_of_an_op_is_not_where_it_is_written_again():
+    """relu is the key of a layer's table of nonlinearities; sum a function inside another."""
+    assert [place.path for place in written_again("relu")] == [
+        "reference/activations.py",
+        "reference/backward_activations.py",
+    ]
+    assert "reference/worked_examples.py" not in [place.path for place in written_again("exp")]
 
 
 def test_a_warning_of_the_builder_is_a_failure(tmp_path, monkeypatch):
