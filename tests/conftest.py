@@ -1,5 +1,8 @@
 """How the tests run: eight CPU devices, shapes and types checked, Hypothesis profiles.
 
+Compiled programs are kept in pytest's cache: the workers share them, and the next run starts with
+them. `--cache-clear` forgets them.
+
 `--hypothesis-profile=thorough` takes another profile than `dev`, or than `ci`, which is the
 default where the environment says CI=true.
 """
@@ -13,6 +16,7 @@ import gc  # noqa: E402 - the flags come before JAX
 import itertools  # noqa: E402
 
 import jax  # noqa: E402
+import pytest  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 from jaxtyping import install_import_hook  # noqa: E402
 
@@ -29,6 +33,20 @@ settings.load_profile("ci" if os.environ.get("CI", "").lower() in {"1", "true"} 
 
 TESTS = itertools.count(1)
 OFTEN = 100
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """This process and those that it starts read and write the kept programs, small ones too."""
+    cache = getattr(config, "cache", None)
+    if cache is None:
+        return
+    kept = {
+        "jax_compilation_cache_dir": str(cache.mkdir("programs")),
+        "jax_persistent_cache_min_compile_time_secs": 0,
+    }
+    for name, value in kept.items():
+        os.environ[name.upper()] = str(value)
+        jax.config.update(name, value)
 
 
 def pytest_runtest_teardown() -> None:
