@@ -14,7 +14,7 @@ from reference.elementwise import (
     scalar_digamma,
     scalar_erf_inv,
 )
-from reference.shapes import Array, float64, source_index
+from reference.shapes import Array, cotangent_of, float64, source_index
 
 
 def rsqrt_slope(x: float) -> float:
@@ -169,14 +169,16 @@ def three_backward(
 ) -> tuple[Array | None, ...]:
     """Three arguments: upstream times each slope, added where an entry was broadcast."""
     arrays, y_bar = [np.asarray(arg) for arg in args], float64(y_bar)
-    bars = [None if array.dtype == bool else np.zeros(array.shape) for array in arrays]
+    bars = [None if x.dtype == bool else np.zeros(x.shape, y_bar.dtype) for x in arrays]
     for index in np.ndindex(y_bar.shape):
         places = [source_index(index, array.shape) for array in arrays]
         values = [array[place] for array, place in zip(arrays, places, strict=True)]
         for bar, place, slope in zip(bars, places, slopes(*values), strict=True):
             if bar is not None and slope is not None:
                 bar[place] += y_bar[index] * slope
-    return tuple(bars)
+    return tuple(
+        None if bar is None else cotangent_of(x, bar) for x, bar in zip(arrays, bars, strict=True)
+    )
 
 
 def clamp_slopes(low: float, x: float, high: float) -> tuple[float, float, float]:

@@ -74,9 +74,9 @@ def reduced_backward(
     x = float64(args[0])
     axes = reduced_axes(axis, x.ndim)
     upstream = float64(y_bar).reshape([1 if i in axes else n for i, n in enumerate(x.shape)])
-    x_bar = np.empty(x.shape)
+    x_bar = np.empty(x.shape, upstream.dtype)
     for place, members in groups_of(x, axis).items():
-        values = [float(x[index]) for index in members]
+        values = [x[index].item() for index in members]
         for index, slope in zip(members, slopes(values, **options), strict=True):
             x_bar[index] = upstream[place] * slope
     return (x_bar,)
@@ -103,7 +103,7 @@ def cumulated_backward(
 ) -> tuple[Array]:
     """Each y_i is a function of a part of the line; its gradients add up there."""
     x, y_bar = (np.moveaxis(float64(a), axis, -1) for a in (args[0], y_bar))
-    x_bar = np.zeros(x.shape)
+    x_bar = np.zeros(x.shape, y_bar.dtype)
     for *rest, i in np.ndindex(x.shape):
         line = x[tuple(rest)].tolist()
         part = line[i:][::-1] if reverse else line[: i + 1]

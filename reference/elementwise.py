@@ -189,7 +189,8 @@ def each_three(
 ) -> Array:
     """y[index] = scalar(first[...], second[...], third[...]), broadcasting."""
     arrays = [float64(array) for array in (first, second, third)]
-    y = np.empty(np.broadcast_shapes(*(array.shape for array in arrays)))
+    shape = np.broadcast_shapes(*(array.shape for array in arrays))
+    y = np.empty(shape, np.result_type(*arrays))
     for index in np.ndindex(y.shape):
         y[index] = scalar(*(array[source_index(index, array.shape)] for array in arrays))
     return y

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -30,9 +31,9 @@ def reduced(
     """The function of the list of entries of each group."""
     x = float64(x)
     axes = reduced_axes(axis, x.ndim)
-    y = np.empty([1 if i in axes else size for i, size in enumerate(x.shape)])
+    y = np.empty([1 if i in axes else size for i, size in enumerate(x.shape)], x.dtype)
     for place, members in groups_of(x, axis).items():
-        y[place] = function([float(x[index]) for index in members], **options)
+        y[place] = function([x[index].item() for index in members], **options)
     return y if keepdims else np.squeeze(y, axis=axes)
 
 
@@ -40,6 +41,12 @@ def logsumexp_of(values: list[float]) -> float:
     """log(sum exp(v)), with the largest v taken out."""
     top = max(values)
     return top if math.isinf(top) else top + math.log(math.fsum(math.exp(v - top) for v in values))
+
+
+def sum_of(values: list[Any]) -> Any:
+    """The sum, rounded once; of complex numbers part by part."""
+    real = math.fsum(v.real for v in values)
+    return complex(real, math.fsum(v.imag for v in values)) if np.iscomplexobj(values) else real
 
 
 def mean_of(values: list[float]) -> float:
@@ -68,7 +75,7 @@ def cumulated(
 ) -> Array:
     """The function of the entries up to each one, along the axis."""
     x = np.moveaxis(float64(x), axis, -1)
-    y = np.empty(x.shape)
+    y = np.empty(x.shape, x.dtype)
     for *rest, i in np.ndindex(x.shape):
         line = x[tuple(rest)].tolist()
         y[(*rest, i)] = function(line[i:] if reverse else line[: i + 1])
@@ -83,7 +90,7 @@ DEFINITIONS: dict[str, Callable] = {
     "var": partial(reduced, var_of),
     "std": partial(reduced, std_of),
     "norm": partial(reduced, norm_of),
-    "cumsum": partial(cumulated, math.fsum),
+    "cumsum": partial(cumulated, sum_of),
     "cumprod": partial(cumulated, math.prod),
     "cummax": partial(cumulated, max),
     "cummin": partial(cumulated, min),

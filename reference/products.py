@@ -14,7 +14,7 @@ def outer(x: ArrayLike, y: ArrayLike) -> Array:
     """z_ij = x_i y_j; leading axes broadcast."""
     x, y = float64(x), float64(y)
     lead = np.broadcast_shapes(x.shape[:-1], y.shape[:-1])
-    z = np.zeros((*lead, x.shape[-1], y.shape[-1]))
+    z = np.zeros((*lead, x.shape[-1], y.shape[-1]), np.result_type(x, y))
     for *index, i, j in np.ndindex(z.shape):
         at_x, at_y = (source_index(tuple(index), a.shape[:-1]) for a in (x, y))
         z[(*index, i, j)] = x[(*at_x, i)] * y[(*at_y, j)]
@@ -26,7 +26,7 @@ def kron(a: ArrayLike, b: ArrayLike) -> Array:
     a, b = float64(a), float64(b)
     lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     (m, n), (p, q) = a.shape[-2:], b.shape[-2:]
-    y = np.zeros((*lead, m * p, n * q))
+    y = np.zeros((*lead, m * p, n * q), np.result_type(a, b))
     for *index, i, j in np.ndindex(y.shape):
         at_a, at_b = (source_index(tuple(index), c.shape[:-2]) for c in (a, b))
         y[(*index, i, j)] = a[(*at_a, i // p, j // q)] * b[(*at_b, i % p, j % q)]
@@ -73,7 +73,7 @@ def einsum(*operands: ArrayLike, subscripts: str = "ij,jk->ik") -> Array:
     y = None
     for numbers, sizes in assignments(terms, arrays):
         if y is None:
-            y = np.zeros(tuple(sizes[c] for c in output))
+            y = np.zeros(tuple(sizes[c] for c in output), np.result_type(*arrays))
         picked = (x[entry(t, numbers, x.shape)] for t, x in zip(terms, arrays, strict=True))
         y[tuple(numbers[c] for c in output)] += math.prod(picked)
     assert y is not None
@@ -83,7 +83,7 @@ def einsum(*operands: ArrayLike, subscripts: str = "ij,jk->ik") -> Array:
 def trace(x: ArrayLike, *, offset: int = 0) -> Array:
     """sum_i x_i(i+offset)."""
     x = float64(x)
-    y = np.zeros(x.shape[:-2])
+    y = np.zeros(x.shape[:-2], x.dtype)
     for *index, i, j in np.ndindex(x.shape):
         if j - i == offset:
             y[tuple(index)] += x[(*index, i, j)]
@@ -94,7 +94,7 @@ def diag(x: ArrayLike, *, offset: int = 0) -> Array:
     """x on a diagonal."""
     x = float64(x)
     size = x.shape[-1] + abs(offset)
-    y = np.zeros((*x.shape[:-1], size, size))
+    y = np.zeros((*x.shape[:-1], size, size), x.dtype)
     for *index, i in np.ndindex(x.shape):
         y[(*index, i + max(-offset, 0), i + max(offset, 0))] = x[(*index, i)]
     return y
@@ -109,7 +109,7 @@ def diagonal(x: ArrayLike, *, offset: int = 0) -> Array:
     """A diagonal of x."""
     x = float64(x)
     places = places_on_diagonal(x.shape[-2], x.shape[-1], offset)
-    y = np.zeros((*x.shape[:-2], len(places)))
+    y = np.zeros((*x.shape[:-2], len(places)), x.dtype)
     for *index, k in np.ndindex(y.shape):
         y[(*index, k)] = x[(*index, *places[k])]
     return y
@@ -118,7 +118,7 @@ def diagonal(x: ArrayLike, *, offset: int = 0) -> Array:
 def tril(x: ArrayLike, *, offset: int = 0) -> Array:
     """x where the column is at most row + offset."""
     x = float64(x)
-    y = np.zeros(x.shape)
+    y = np.zeros(x.shape, x.dtype)
     for *index, i, j in np.ndindex(x.shape):
         y[(*index, i, j)] = x[(*index, i, j)] if j <= i + offset else 0.0
     return y
@@ -127,7 +127,7 @@ def tril(x: ArrayLike, *, offset: int = 0) -> Array:
 def triu(x: ArrayLike, *, offset: int = 0) -> Array:
     """x where the column is at least row + offset."""
     x = float64(x)
-    y = np.zeros(x.shape)
+    y = np.zeros(x.shape, x.dtype)
     for *index, i, j in np.ndindex(x.shape):
         y[(*index, i, j)] = x[(*index, i, j)] if j >= i + offset else 0.0
     return y

@@ -153,8 +153,8 @@ clamp = Gate(
 
 
 def where_definition(
-    which: Bool[Array, "*#s"], x: Float[Array, "*#s"], y: Float[Array, "*#s"]
-) -> Float[Array, "*s"]:
+    which: Bool[Array, "*#s"], x: Inexact[Array, "*#s"], y: Inexact[Array, "*#s"]
+) -> Inexact[Array, "*s"]:
     """z = x where `which` is true, else y: a switch. What is not chosen has no influence.
 
     Maths: x_bar = z_bar [which], y_bar = z_bar [not which]; `which` has no cotangent.

@@ -12,7 +12,7 @@ from typing import Any
 
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Inexact
 
 from purebp.errors import OptionError, ShapeError
 from purebp.gate import Gate
@@ -24,8 +24,8 @@ SIZES = {"s": ((2, 3), (4,), (3, 2, 2), (1, 5))}
 
 
 def cumsum_definition(
-    x: Float[Array, "*s"], *, axis: int = -1, reverse: bool = False
-) -> Float[Array, "*s"]:
+    x: Inexact[Array, "*s"], *, axis: int = -1, reverse: bool = False
+) -> Inexact[Array, "*s"]:
     """y_i = x_1 + ... + x_i along an axis; from the other end with `reverse`.
 
     Maths: x_bar_k = y_bar_k + ... + y_bar_n: the cumulative sum from the other end.
@@ -102,8 +102,8 @@ def _join(later: tuple[Array, Array], here: tuple[Array, Array]) -> tuple[Array,
 
 
 def cumprod_definition(
-    x: Float[Array, "*s"], *, axis: int = -1, reverse: bool = False
-) -> Float[Array, "*s"]:
+    x: Inexact[Array, "*s"], *, axis: int = -1, reverse: bool = False
+) -> Inexact[Array, "*s"]:
     """y_i = x_1 ... x_i along an axis; from the other end with `reverse`.
 
     Maths: x_bar_k = y_{k-1} S_k with S_k = y_bar_k + x_{k+1} S_{k+1}: what comes before k, times

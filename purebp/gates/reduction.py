@@ -157,8 +157,8 @@ logsumexp = Gate(
 
 
 def prod_definition(
-    x: Float[Array, "*s"], *, axis: Axis = None, keepdims: bool = False
-) -> Float[Array, "..."]:
+    x: Inexact[Array, "*s"], *, axis: Axis = None, keepdims: bool = False
+) -> Inexact[Array, "..."]:
     """y = product of x over `axis` (all axes by default), the switcher with many inputs.
 
     Maths: x_bar_i = y_bar times the product of the others. These products come from a tree:

@@ -3,7 +3,7 @@
 from functools import partial
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Inexact
 
 from purebp.errors import OptionError
 from purebp.gate import Gate
@@ -20,7 +20,7 @@ def check_offset(op: str, x: Array, *, offset: object) -> None:
         raise OptionError(f"{op}: offset is {offset!r}, expected an integer")
 
 
-def trace_definition(x: Float[Array, "*s n m"], *, offset: int = 0) -> Float[Array, "*s"]:
+def trace_definition(x: Inexact[Array, "*s n m"], *, offset: int = 0) -> Inexact[Array, "*s"]:
     """y = the sum of a diagonal of x: the main one, or that `offset` places to the right.
 
     Maths: y = sum_i x_i(i+offset); x_bar is y_bar on that diagonal, else 0.
@@ -54,7 +54,7 @@ trace = Gate(
 )
 
 
-def diag_definition(x: Float[Array, "*s n"], *, offset: int = 0) -> Float[Array, "*s d d"]:
+def diag_definition(x: Inexact[Array, "*s n"], *, offset: int = 0) -> Inexact[Array, "*s d d"]:
     """The square matrix with x on a diagonal, the main one or `offset` places to the right.
 
     Maths: y_i(i+offset) = x_i; x_bar_i = y_bar_i(i+offset).
@@ -91,7 +91,7 @@ diag = Gate(
 )
 
 
-def diagonal_definition(x: Float[Array, "*s n m"], *, offset: int = 0) -> Float[Array, "*s d"]:
+def diagonal_definition(x: Inexact[Array, "*s n m"], *, offset: int = 0) -> Inexact[Array, "*s d"]:
     """A diagonal of x: the main one, or that `offset` places to the right.
 
     Maths: y_i = x_i(i+offset); x_bar is y_bar on that diagonal, else 0.
@@ -124,7 +124,7 @@ diagonal = Gate(
 )
 
 
-def tril_definition(x: Float[Array, "*s n m"], *, offset: int = 0) -> Float[Array, "*s n m"]:
+def tril_definition(x: Inexact[Array, "*s n m"], *, offset: int = 0) -> Inexact[Array, "*s n m"]:
     """x up to a diagonal, and 0 above: the lower triangle.
 
     Maths: y_ij = x_ij for j <= i + offset, else 0; x_bar is that triangle of y_bar.
@@ -156,7 +156,7 @@ tril = Gate(
 )
 
 
-def triu_definition(x: Float[Array, "*s n m"], *, offset: int = 0) -> Float[Array, "*s n m"]:
+def triu_definition(x: Inexact[Array, "*s n m"], *, offset: int = 0) -> Inexact[Array, "*s n m"]:
     """x from a diagonal on, and 0 below: the upper triangle.
 
     Maths: y_ij = x_ij for j >= i + offset, else 0; x_bar is that triangle of y_bar.

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Inexact
 
 from purebp.errors import ArgumentError, DtypeError, OptionError, ShapeError, in_words
 from purebp.gate import Gate
@@ -14,7 +14,9 @@ from purebp.op import Op
 from purebp.residuals import Spec
 
 
-def outer_definition(x: Float[Array, "*#s n"], y: Float[Array, "*#s k"]) -> Float[Array, "*s n k"]:
+def outer_definition(
+    x: Inexact[Array, "*#s n"], y: Inexact[Array, "*#s k"]
+) -> Inexact[Array, "*s n k"]:
     """z_ij = x_i y_j, the outer product over the last axes.
 
     Maths: x_bar_i = sum_j z_bar_ij y_j, y_bar_j = sum_i z_bar_ij x_i.
@@ -46,8 +48,8 @@ outer = Gate(outer_definition, outer_x_bar, outer_y_bar)
 
 
 def kron_definition(
-    a: Float[Array, "*#batch m n"], b: Float[Array, "*#batch p q"]
-) -> Float[Array, "*batch mp nq"]:
+    a: Inexact[Array, "*#batch m n"], b: Inexact[Array, "*#batch p q"]
+) -> Inexact[Array, "*batch mp nq"]:
     """The Kronecker product: the matrix of blocks a_ij b.
 
     Maths: y_(ip)(jq) = a_ij b_pq; a_bar_ij = sum over block ij of y_bar b, b_bar = the sum over

@@ -354,7 +354,8 @@ def _takes_both(parameter: Parameter) -> bool:
 def _is_complex(target: Target, parameter: Parameter, numbers: str) -> bool:
     """Whether an argument is complex in a variant."""
     if _takes_both(parameter):
-        return numbers == "complex" or (numbers == "mixed" and parameter != target.parameters[0])
+        first = next(each for each in target.parameters if _takes_both(each))
+        return numbers == "complex" or (numbers == "mixed" and parameter != first)
     return any("complex64" in spec.dtypes for spec in parameter.specs)
 
 

@@ -398,9 +398,13 @@ CASES = [
         (name, (wave(2, 3),), {})
         for name in (
             *("identity", "neg", "exp", "log", "reciprocal", "square", "sqrt", "abs", "sin", "cos"),
-            *("integer_pow", "sum", "mean", "branch", "transpose"),
+            *("integer_pow", "sum", "mean", "branch", "transpose", "prod", "cumsum", "cumprod"),
+            *("trace", "diag", "diagonal", "tril", "triu"),
         )
     ),
+    *((name, (wave(2, 3), normal(2, 1, seed=2)), {}) for name in ("outer", "kron")),
+    ("einsum", (wave(2, 3), normal(3, 2)), {}),
+    ("where", (normal(2, 3) > 0, normal(2, 3), wave(2, 3)), {}),
     ("matmul", (wave(2, 3), normal(3, 2)), {}),
     *(
         (name, (numbers,), options)
