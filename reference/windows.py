@@ -75,7 +75,7 @@ def reduce_window(combine: Callable[..., float], x: Array, **options: Any) -> Ar
     """Each window's entries, combined."""
     x = float64(x)
     steps = steps_of(x, options)
-    y = np.empty(steps.outputs)
+    y = np.empty(steps.outputs, x.dtype)
     for output in np.ndindex(*y.shape):
         y[output] = combine([x[source] for _, source in steps.entries(output)])
     return y
@@ -94,7 +94,7 @@ def smallest(values: list[float]) -> float:
 def sum_backward(args: Any, y_bar: Array, **options: Any) -> tuple[Array]:
     """Every entry of a window receives its gradient."""
     x = float64(args[0])
-    x_bar, steps = np.zeros(x.shape), steps_of(x, options)
+    x_bar, steps = np.zeros(x.shape, x.dtype), steps_of(x, options)
     for output in np.ndindex(*steps.outputs):
         for _, source in steps.entries(output):
             x_bar[source] += y_bar[output]

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float, Inexact, Integer
+from jaxtyping import Array, Inexact, Integer
 
 from purebp.compat import zeros_varying_as
 from purebp.errors import OptionError, PurebpError, ShapeError
@@ -30,14 +30,14 @@ def no_cotangent(y_bar: Array) -> None:
 
 
 def gather_definition(
-    x: Float[Array, "*s"],
+    x: Inexact[Array, "*s"],
     indices: Integer[Array, "*batch k"],
     *,
     dimension_numbers: Numbers = None,
     slice_sizes: Sizes = None,
     mode: Any = "fill",
     fill_value: float | None = None,
-) -> Float[Array, "..."]:
+) -> Inexact[Array, "..."]:
     """y = windows of x that start at the given indices; by default rows, x[indices[..., 0]].
 
     Maths: x_bar = 0, plus each window of y_bar at the place it was read from: windows that overlap

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float, Integer
+from jaxtyping import Array, Float, Inexact, Integer
 
 from purebp.compat import zeros_varying_as
 from purebp.errors import OptionError, ShapeError
@@ -17,8 +17,8 @@ Starts = Any  # one array of r integers, or r of them in a tuple
 
 
 def dynamic_slice_definition(
-    x: Float[Array, "*s"], start: Integer[Array, "r"], *, sizes: tuple[int, ...] = (2,)
-) -> Float[Array, "..."]:
+    x: Inexact[Array, "*s"], start: Integer[Array, "r"], *, sizes: tuple[int, ...] = (2,)
+) -> Inexact[Array, "..."]:
     """y = the block of x of the given sizes that begins at `start`.
 
     Maths: x_bar = y_bar at the place of the block, 0 elsewhere.

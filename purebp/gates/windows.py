@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Inexact
 
 from purebp.errors import OptionError, ShapeError
 from purebp.gate import Gate
@@ -53,14 +53,14 @@ def reduce_over(x: Array, empty: Any, combine: Any, windows: Windows) -> Array:
 
 
 def reduce_window_sum_definition(
-    x: Float[Array, "*s"],
+    x: Inexact[Array, "*s"],
     *,
     window_dimensions: Each = 2,
     window_strides: Each = 1,
     padding: Sides = 0,
     base_dilation: Each = 1,
     window_dilation: Each = 1,
-) -> Float[Array, "..."]:
+) -> Inexact[Array, "..."]:
     """y_i = sum of the entries of window i.
 
     Maths: x_bar_t = sum of y_bar_i over the windows that t is in: y_bar, spread out by the stride,

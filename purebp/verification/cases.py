@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from purebp.errors import PurebpError, TargetError, first_line
 from purebp.op import Domain
@@ -179,14 +180,18 @@ def make_args(target: Target, case: Case) -> tuple[Any, ...]:
     if target.given is not None:
         shapes = case.variant.shapes or target.given.shapes
         return arguments_like(target.given, shapes, case.pattern, case.seed)  # type: ignore[reportArgumentType]  # none is left out
-    rng = np.random.default_rng(case.seed)
+    rng, numbers = np.random.default_rng(case.seed), case.variant.numbers
     if case.variant.shapes is None:
         assert target.example is not None
         example = jax.tree.map(_as_array, target.example(rng))
-        return tuple(
+        varied = [
             arg if _is_fixed(target, index) else _vary_example(arg, case, rng)
             for index, arg in enumerate(example)
-        )
+        ]
+        for index, parameter in enumerate(target.parameters[: len(varied)]):
+            if _is_complex(target, parameter, numbers):
+                varied[index] = jax.tree.map(partial(_with_imaginary_part, rng=rng), varied[index])
+        return tuple(varied)
     sizes = _bound_sizes(target.parameters, case.variant.shapes)
     arguments = zip(target.parameters, case.variant.shapes, strict=False)
     return tuple(
@@ -215,15 +220,17 @@ def _candidates(target: Target) -> Iterator[Sequence[Variant]]:
     The first settings meet every choice of shapes, the others one that they accept.
     """
     settings = [tuple(sorted(setting.items())) for setting in _settings(target)]
+    either = [parameter for parameter in target.parameters if _takes_both(parameter)]
     if target.example is not None:
         yield from ([Variant(setting, None)] for setting in settings)
+        if either:
+            yield [Variant(settings[0], None, "complex")]
         return
     shapes = [_assign(target, k) for k in range(len(PRIMES))]
     yield from ([Variant(settings[0], each)] for each in shapes)
     for index, setting in enumerate(settings[1:], start=1):
         order = (index % 2, 1 - index % 2, *range(2, len(PRIMES)))
         yield [Variant(setting, shapes[k]) for k in order]
-    either = [parameter for parameter in target.parameters if _takes_both(parameter)]
     for index, numbers in enumerate(("complex", "mixed")[: len(either)]):
         yield [Variant(settings[0], shapes[index], numbers)]
 
@@ -343,6 +350,11 @@ def _make_array(
         imaginary = draw_values(rng, shape, Domain(), case.pattern)
         return jnp.asarray(values + 1j * imaginary, jnp.complex64)
     return jnp.asarray(values, jnp.float32)
+
+
+def _with_imaginary_part(x: Any, rng: np.random.Generator) -> Any:
+    real = jnp.issubdtype(x.dtype, jnp.floating)
+    return lax.complex(x, jnp.asarray(rng.standard_normal(x.shape), x.dtype)) if real else x
 
 
 def _takes_both(parameter: Parameter) -> bool:

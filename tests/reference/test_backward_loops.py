@@ -399,7 +399,7 @@ CASES = [
         for name in (
             *("identity", "neg", "exp", "log", "reciprocal", "square", "sqrt", "abs", "sin", "cos"),
             *("integer_pow", "sum", "mean", "branch", "transpose", "prod", "cumsum", "cumprod"),
-            *("trace", "diag", "diagonal", "tril", "triu"),
+            *("trace", "diag", "diagonal", "tril", "triu", "reduce_window_sum"),
         )
     ),
     *((name, (wave(2, 3), normal(2, 1, seed=2)), {}) for name in ("outer", "kron")),
