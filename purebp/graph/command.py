@@ -30,8 +30,9 @@ def add_graph_command(commands: Any) -> None:
     draw.add_argument(
         "--args",
         metavar="EXPRESSIONS",
-        help='its arguments in Python, as "-2, jnp.ones(3)", with jnp, np, jax and what the file '
-        f'has; by default {EXAMPLES} = {{"FUNCTION": (x, w)}} in the file',
+        help='its arguments in Python, as "-2, [1.0, 2.0]": lists of numbers are arrays; '
+        "with jnp, np, jax and what the file has. By default "
+        f'{EXAMPLES} = {{"FUNCTION": (x, w)}} in the file',
     )
     draw.add_argument(
         "-o", "--output", type=Path, help="a name that ends in .svg, .png or .html; text by default"
@@ -85,6 +86,19 @@ def _arguments(module: ModuleType, wanted: str, text: str | None) -> tuple[Any, 
         return tuple(examples[wanted])
     names = {"jax": jax, "jnp": jnp, "np": np, **vars(module)}
     try:
-        return eval(f"({text},)" if text.strip() else "()", names)
+        typed = eval(f"({text},)" if text.strip() else "()", names)
+        return jax.tree.map(_array_of, typed, is_leaf=_holds_numbers)
     except Exception as error:  # noqa: BLE001 - whatever is wrong with what was typed
         raise OptionError(f"--args {text!r}: {type(error).__name__}: {first_line(error)}") from None
+
+
+def _array_of(value: Any) -> Any:
+    return jnp.asarray(value) if isinstance(value, list) else value
+
+
+def _holds_numbers(value: Any) -> bool:
+    """Whether a value is a list of numbers, or of such lists."""
+    number = (int, float, complex)
+    return isinstance(value, list) and all(
+        isinstance(x, number) or _holds_numbers(x) for x in value
+    )

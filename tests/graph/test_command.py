@@ -37,6 +37,14 @@ def test_arguments_from_the_file_and_several_outputs(file, capsys):
     assert "output 1" in capsys.readouterr().out
 
 
+def test_lists_of_numbers_are_arrays(tmp_path, capsys):
+    path = tmp_path / "net.py"
+    path.write_text("def score(w, pair):\n    return (w @ pair[0]).sum() * pair[1]\n")
+    words = ["graph", f"{path}:score", "--args", "[[1, 2.0], [3, 4]], [jnp.ones(2), 2.0]"]
+    assert main(words) == 0
+    assert "20" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("ending", ["svg", "html"])
 def test_a_picture(file, ending, capsys):
     target = file.parent / f"f.{ending}"
@@ -57,6 +65,7 @@ def test_the_summary(file, capsys):
         (["{}:nothing"], 2, "has no function 'nothing'"),
         (["missing.py:f"], 2, "no such file"),
         (["{}:loss"], 3, "loss needs arguments: --args"),
+        (["{}:loss", "--args", "[[1.0], 2.0], 3."], 3, "--args '[[1.0], 2.0], 3.': ValueError"),
         (["{}:loss", "--args", "1."], 3, "missing a required argument: 'y'"),
         (["{}:loss", "--args", "1., z"], 3, "name 'z' is not defined"),
         (["{}:loss", "--args", "1., 2.", "-o", "f.gif"], 3, "ends in .svg, .png or .html"),
